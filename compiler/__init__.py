@@ -1,0 +1,1 @@
+"""What a graph, a pattern, a pass and a run of passes are."""

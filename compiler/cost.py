@@ -1,0 +1,155 @@
+"""The cost model: arithmetic, memory traffic and parameters of a node and of a whole model.
+
+FLOPs count a multiply-add as 2 and any other elementary function as 1. Bytes are what a kernel reads and writes once:
+inputs, weights and outputs. Operators that only rename or re-view memory cost nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from . import dtypes, symbolic
+from .graph import Graph, Node, Value
+from .model import Model
+from .symbolic import Dim
+
+FREE_OPS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"})
+_MOVES = frozenset({
+    "Transpose", "Concat", "Split", "Slice", "Gather", "GatherElements", "GatherND", "Pad", "Expand", "Tile", "Cast",
+    "DepthToSpace", "SpaceToDepth", "ScatterND", "ScatterElements", "ConstantOfShape", "Range",
+})  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Cost:
+    """flops: elementary operations. bytes: memory traffic. parameters: elements of constants read."""
+
+    flops: int = 0
+    bytes: int = 0
+    parameters: int = 0
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.flops + other.flops, self.bytes + other.bytes, self.parameters + other.parameters)
+
+
+def elements(value: Value | None, sizes: Mapping[str, int] | None = None) -> int:
+    """Number of elements of a value, with symbols bound to `sizes` or else 1; 0 if the rank is unknown."""
+    if value is None or value.shape is None:
+        return 0
+    return max(_number(symbolic.product(value.shape), sizes), 0)
+
+
+def _number(dim: Dim, sizes: Mapping[str, int] | None) -> int:
+    if isinstance(dim, int):
+        return dim
+    names = symbolic.symbols(dim)
+    try:
+        return symbolic.evaluate(dim, {name: (sizes or {}).get(name, 1) for name in names})
+    except (ZeroDivisionError, KeyError):
+        return 0
+
+
+def cost_of(node: Node, sizes: Mapping[str, int] | None = None) -> Cost:
+    """Cost of one node, bodies left out; symbolic dimensions count as `sizes` says, else as 1."""
+    if node.op in FREE_OPS:
+        return Cost()
+    produced = sum(elements(v, sizes) for v in node.outputs)
+    traffic = sum(dtypes.nbytes(v.dtype, elements(v, sizes)) for v in [*node.inputs, *node.outputs] if v is not None)
+    parameters = sum(v.constant.size for v in node.inputs if v is not None and v.constant is not None)
+    formula = _FLOPS.get(node.op)
+    if formula is not None:
+        flops = formula(node, sizes)
+    else:
+        flops = 0 if node.op in _MOVES or node.bodies else produced * _WEIGHT.get(node.op, 1)
+    return Cost(flops, traffic, parameters)
+
+
+def cost_of_model(model: Model, sizes: Mapping[str, int] | None = None) -> Cost:
+    """Cost of the main graph: the dearer branch of an If, a Loop's or Scan's body once, functions by their calls."""
+    return _cost_of_graph(model.graph, sizes, model)
+
+
+def _cost_of_graph(graph: Graph, sizes: Mapping[str, int] | None, model: Model) -> Cost:
+    total = Cost()
+    for node in graph:
+        function = model.function_of(node)
+        if function is not None:
+            total += _cost_of_graph(function, sizes, model)
+            continue
+        total += cost_of(node, sizes)
+        bodies = [_cost_of_graph(body, sizes, model) for body in node.bodies.values()]
+        if bodies:
+            total += max(bodies, key=lambda c: (c.flops, c.bytes))
+    return total
+
+
+def _shape(value: Value | None, sizes: Mapping[str, int] | None) -> list[int]:
+    return [] if value is None or value.shape is None else [_number(d, sizes) for d in value.shape]
+
+
+def _product(numbers: list[int]) -> int:
+    result = 1
+    for number in numbers:
+        result *= number
+    return result
+
+
+def _conv(node: Node, sizes: Mapping[str, int] | None) -> int:
+    weight = _shape(node.input(1), sizes)
+    bias = elements(node.output, sizes) if node.input(2) is not None else 0
+    return 2 * elements(node.output, sizes) * _product(weight[1:]) + bias
+
+
+def _conv_transpose(node: Node, sizes: Mapping[str, int] | None) -> int:
+    weight = _shape(node.input(1), sizes)
+    bias = elements(node.output, sizes) if node.input(2) is not None else 0
+    return 2 * elements(node.input(0), sizes) * _product(weight[1:]) + bias
+
+
+def _matmul(node: Node, sizes: Mapping[str, int] | None) -> int:
+    shape = _shape(node.input(0), sizes)
+    return 2 * elements(node.output, sizes) * (shape[-1] if shape else 1)
+
+
+def _gemm(node: Node, sizes: Mapping[str, int] | None) -> int:
+    shape = _shape(node.input(0), sizes)
+    inner = shape[0 if node.attributes.get("transA") else 1] if len(shape) == 2 else 1
+    bias = elements(node.output, sizes) if node.input(2) is not None else 0
+    return 2 * elements(node.output, sizes) * inner + bias
+
+
+def _recurrent(node: Node, sizes: Mapping[str, int] | None) -> int:
+    x = _shape(node.input(0), sizes)
+    steps_and_batch = x[0] * x[1] if len(x) == 3 else 1
+    return 2 * steps_and_batch * (elements(node.input(1), sizes) + elements(node.input(2), sizes))
+
+
+def _reduce(node: Node, sizes: Mapping[str, int] | None) -> int:
+    return elements(node.input(0), sizes)
+
+
+def _pool(node: Node, sizes: Mapping[str, int] | None) -> int:
+    kernel = node.attributes.get("kernel_shape")
+    return elements(node.outputs[0], sizes) * (_product(list(kernel)) if isinstance(kernel, tuple) else 1)  # type: ignore[arg-type]
+
+
+_FLOPS: dict[str, Callable[[Node, Mapping[str, int] | None], int]] = {
+    "Conv": _conv,
+    "ConvInteger": _conv,
+    "ConvTranspose": _conv_transpose,
+    "MatMul": _matmul,
+    "MatMulInteger": _matmul,
+    "Gemm": _gemm,
+    "LSTM": _recurrent,
+    "GRU": _recurrent,
+    "RNN": _recurrent,
+    "MaxPool": _pool,
+    "AveragePool": _pool,
+    **{f"Reduce{kind}": _reduce for kind in ("Sum", "Mean", "Max", "Min", "Prod", "L1", "L2", "SumSquare")},
+    **{f"Global{kind}Pool": _reduce for kind in ("Average", "Max", "Lp")},
+}
+_WEIGHT = {
+    "Softmax": 5, "LogSoftmax": 5, "LayerNormalization": 8, "RMSNormalization": 5, "InstanceNormalization": 8,
+    "GroupNormalization": 8, "BatchNormalization": 2, "Gelu": 4, "Sigmoid": 3, "Tanh": 3, "HardSwish": 4, "Mish": 5,
+}  # fmt: skip

@@ -1,0 +1,196 @@
+"""What a pass is: a frozen dataclass whose fields are its options and whose docstring is its page."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import inspect
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from onnx import ModelProto
+
+from .errors import OptionError
+from .graph import Node
+from .journal import Fuel, Journal, Remark
+from .model import Model
+from .pattern import Match, OpPattern
+from .refusal import Refusal
+from .rewriter import Changes, Rewriter
+
+
+class Effect(enum.Enum):
+    """What a pass may do to the numbers; it picks the tolerance of the comparison."""
+
+    EXACT = "exact"  # up to the rounding of floating point
+    LOSSY = "lossy"
+
+
+class Evaluator(Protocol):
+    """Runs a model without inputs; handed in from outside, because passes import no backend."""
+
+    def evaluate(self, model: ModelProto) -> list[np.ndarray]: ...
+
+
+@dataclass
+class Context:
+    """What passes share during a run: the model, where to report, what may be used.
+
+    target: "onnx" (standard operators only), "ort" or "tensorrt". fold_budget: bytes by which folding may make the
+    constants larger in the whole run. evaluator: None means that only what can be folded symbolically is.
+    """
+
+    model: Model
+    journal: Journal = field(default_factory=Journal)
+    fuel: Fuel = field(default_factory=Fuel)
+    changes: Changes = field(default_factory=Changes)
+    target: str = "onnx"
+    evaluator: Evaluator | None = None
+    fold_budget: int = 16 << 20
+    unfoldable: set[Node] = field(default_factory=set)
+
+    def remark(self, kind: Any, pass_name: str, node: Node, text: str) -> None:
+        self.journal.add_remark(Remark(kind, pass_name, node.label, node.graph.path, text))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """A transformation of a whole model. Subclasses are frozen dataclasses; their fields are the options."""
+
+    name: ClassVar[str]
+    effect: ClassVar[Effect] = Effect.EXACT
+
+    def run(self, context: Context, since: int) -> None:
+        """Transform `context.model`; `since`: how much of `context.changes.touched` earlier runs have seen."""
+        raise NotImplementedError
+
+    def rewriter(self, context: Context, anchor: Node, matched: Iterable[Node]) -> Rewriter:
+        """A plan for one rewrite of this pass."""
+        return Rewriter(self.name, anchor, list(matched), context.journal, context.fuel, context.changes)
+
+    @classmethod
+    def page(cls) -> str:
+        """The pass's page: its docstring."""
+        return inspect.cleandoc(cls.__doc__ or "")
+
+    def __str__(self) -> str:
+        options = [
+            f"{f.name.replace('_', '-')}={_option_text(getattr(self, f.name))}"
+            for f in dataclasses.fields(self)
+            if getattr(self, f.name) != f.default
+        ]
+        return self.name + ("{" + ",".join(options) + "}" if options else "")
+
+    @classmethod
+    def from_options(cls, options: dict[str, str]) -> Pass:
+        """An instance from option texts, as they stand between braces in a pipeline."""
+        fields = {f.name.replace("_", "-"): f for f in dataclasses.fields(cls)}
+        values: dict[str, object] = {}
+        for key, text in options.items():
+            if key not in fields:
+                known = ", ".join(fields) or "none"
+                raise OptionError(f"pass {cls.name} has no option '{key}'", hint=f"its options: {known}")
+            values[fields[key].name] = _option_value(cls.name, key, text, fields[key].default)
+        return cls(**values)
+
+
+class RewritePass(Pass):
+    """A pass that looks at places where a pattern fits, each by itself."""
+
+    patterns: ClassVar[tuple[OpPattern, ...]]
+
+    def rewrite(self, match: Match, rewriter: Rewriter) -> None:
+        """Plan the rewrite of one match: check legality and cost, call `rewriter.refuse` or plan edits."""
+        raise NotImplementedError
+
+    def run(self, context: Context, since: int) -> None:
+        roots = frozenset().union(*(p.ops for p in self.patterns))
+        queue = self._candidates(context, since, roots)
+        position = 0
+        while position < len(queue):
+            node = queue[position]
+            position += 1
+            if not node.alive:
+                continue
+            known = len(context.changes.touched)
+            if self._try(context, node):
+                fresh = context.changes.touched[known:]
+                queue.extend(n for n in downstream(fresh, self.depth - 1) if n.op in roots and n.alive)
+
+    @property
+    def depth(self) -> int:
+        return max(p.depth for p in self.patterns)
+
+    def _candidates(self, context: Context, since: int, roots: frozenset[str]) -> list[Node]:
+        if since < 0:
+            return [node for node in context.model.nodes() if node.op in roots]
+        touched = downstream(context.changes.touched[since:], self.depth - 1)
+        return [node for node in touched if node.alive and node.op in roots]
+
+    def _try(self, context: Context, node: Node) -> bool:
+        for pattern in self.patterns:
+            found = pattern.match_root(node)
+            if found is None:
+                continue
+            rewriter = self.rewriter(context, node, found.nodes)
+            try:
+                if found.near_miss:
+                    raise Refusal(found.near_miss)
+                self.rewrite(found, rewriter)
+            except Refusal as refusal:
+                if refusal.reason:
+                    context.remark("missed", self.name, node, refusal.reason)
+                continue
+            if rewriter.commit():
+                return True
+        return False
+
+
+def downstream(nodes: Iterable[Node], levels: int) -> list[Node]:
+    """These nodes and everything that reads them within so many steps, each once."""
+    found = dict.fromkeys(nodes)
+    frontier = list(found)
+    for _ in range(levels):
+        following: list[Node] = []
+        for node in frontier:
+            for value in node.outputs:
+                if value is not None:
+                    for reader in value.readers:
+                        if reader not in found:
+                            found[reader] = None
+                            following.append(reader)
+        frontier = following
+    return list(found)
+
+
+def _option_text(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _option_value(pass_name: str, key: str, text: str, default: object) -> object:
+    try:
+        if isinstance(default, bool):
+            return {"true": True, "false": False}[text.lower()]
+        if isinstance(default, int):
+            return int(text)
+        if isinstance(default, float):
+            return float(text)
+    except (KeyError, ValueError) as error:
+        kind = type(default).__name__
+        raise OptionError(f"pass {pass_name}: option {key}={text} is not of type {kind}") from error
+    return text
+
+
+_NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*$")
+
+
+def check_name(name: str) -> None:
+    """Pass names are lower-case words joined by hyphens."""
+    if not _NAME.match(name):
+        raise OptionError(f"'{name}' is not a pass name (lower-case words joined by hyphens)")
+
+
+

@@ -1,0 +1,211 @@
+"""Patterns over the graph: trees of ops, matched from the root towards the producers.
+
+    op("BatchNormalization", op("Conv|ConvTranspose", any_("x"), known("w"), maybe(known("b")), node="conv"),
+       known("scale"), known("shift"), known("mean"), known("variance"))
+
+A pattern that fits except for one thing that the user can change (an inner value with other readers, a weight that
+the caller may override) is a near miss: it is reported with the reason instead of being dropped silently.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .graph import Node, Value
+
+
+@dataclass(slots=True)
+class Match:
+    """A place where a pattern fits. nodes: matched nodes, root first. near_miss: why it must not be used, or ""."""
+
+    root: Node
+    nodes: list[Node] = field(default_factory=list)
+    values: dict[str, Value] = field(default_factory=dict)
+    named: dict[str, Node] = field(default_factory=dict)
+    near_miss: str = ""
+
+    def __getitem__(self, name: str) -> Value:
+        return self.values[name]
+
+    def get(self, name: str) -> Value | None:
+        """The value bound to `name`, None if that input is omitted."""
+        return self.values.get(name)
+
+    def node(self, name: str) -> Node:
+        return self.named[name]
+
+    def array(self, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+        """The elements of a `known` value, read-only."""
+        constant = self.values[name].constant
+        assert constant is not None
+        return constant.numpy()
+
+
+class ValuePattern:
+    """Matches one value; `match` binds names in the Match and returns whether it fits."""
+
+    depth = 0
+
+    def match(self, value: Value | None, found: Match) -> bool:
+        raise NotImplementedError
+
+
+class Any_(ValuePattern):
+    """Any present value, bound to a name; the same name twice means the same value."""
+
+    __slots__ = ("name",)
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def match(self, value: Value | None, found: Match) -> bool:
+        if value is None:
+            return False
+        bound = found.values.setdefault(self.name, value)
+        return bound is value
+
+
+class Known(Any_):
+    """A constant, bound to a name; a weight that the caller may override is a near miss."""
+
+    __slots__ = ()
+
+    def match(self, value: Value | None, found: Match) -> bool:
+        if value is None:
+            return False
+        if value.constant is None:
+            if not value.overridable:
+                return False
+            found.near_miss = found.near_miss or f"{value.name} is also a graph input, so the caller may override it"
+        return Any_.match(self, value, found)
+
+
+class Maybe(ValuePattern):
+    """An input that may be omitted."""
+
+    __slots__ = ("depth", "inner")
+
+    def __init__(self, inner: ValuePattern) -> None:
+        self.inner = inner
+        self.depth = inner.depth
+
+    def match(self, value: Value | None, found: Match) -> bool:
+        return value is None or self.inner.match(value, found)
+
+
+class OpPattern(ValuePattern):
+    """The first output of a node of one of some ops, whose inputs match in turn."""
+
+    __slots__ = ("arguments", "commutative", "depth", "node_name", "ops", "output", "shared", "value_name", "where")
+
+    def __init__(
+        self,
+        ops: str,
+        arguments: tuple[ValuePattern, ...] | None,
+        node: str,
+        value: str,
+        shared: bool,
+        commutative: bool,
+        output: int,
+        where: Callable[[Node], bool] | None,
+    ) -> None:
+        self.ops = frozenset(ops.split("|"))
+        self.arguments = arguments
+        self.node_name, self.value_name = node, value
+        self.shared, self.commutative, self.output, self.where = shared, commutative, output, where
+        self.depth = 1 + max((a.depth for a in arguments or ()), default=0)
+
+    def match(self, value: Value | None, found: Match) -> bool:
+        if value is None or value.producer is None or value.index != self.output:
+            return False
+        node = value.producer
+        if node.op not in self.ops:
+            return False
+        if node.graph is not found.root.graph and not self.shared:
+            return False
+        if not self._match_node(node, found):
+            return False
+        if not self.shared and len(value.uses) > 1 and not found.near_miss:
+            reader = "is a graph output" if value.is_graph_output else "has other readers"
+            found.near_miss = f"{node.op} output {value.name} {reader}"
+        if self.value_name:
+            found.values[self.value_name] = value
+        return True
+
+    def match_root(self, node: Node) -> Match | None:
+        """Match with `node` as the root; None if the pattern does not fit at all."""
+        found = Match(node)
+        if node.op in self.ops and self._match_node(node, found):
+            return found
+        return None
+
+    def _match_node(self, node: Node, found: Match) -> bool:
+        if self.where is not None and not self.where(node):
+            return False
+        if self.arguments is None:
+            self._bind(node, found)
+            return True
+        if self._match_inputs(node, found, swapped=False):
+            return True
+        return self.commutative and self._match_inputs(node, found, swapped=True)
+
+    def _match_inputs(self, node: Node, found: Match, swapped: bool) -> bool:
+        assert self.arguments is not None
+        inputs = node.inputs
+        if swapped:
+            inputs = [inputs[1], inputs[0], *inputs[2:]]
+        if len(inputs) > len(self.arguments):
+            return False
+        saved = (len(found.nodes), dict(found.values), dict(found.named), found.near_miss)
+        self._bind(node, found)
+        for index, argument in enumerate(self.arguments):
+            if not argument.match(inputs[index] if index < len(inputs) else None, found):
+                del found.nodes[saved[0] :]
+                found.values, found.named, found.near_miss = saved[1:]
+                return False
+        return True
+
+    def _bind(self, node: Node, found: Match) -> None:
+        found.nodes.append(node)
+        if self.node_name:
+            found.named[self.node_name] = node
+
+
+def any_(name: str) -> Any_:
+    """Any present value."""
+    return Any_(name)
+
+
+def known(name: str) -> Known:
+    """A constant value."""
+    return Known(name)
+
+
+def maybe(inner: ValuePattern) -> Maybe:
+    """`inner`, or an omitted input."""
+    return Maybe(inner)
+
+
+def op(
+    ops: str,
+    *arguments: ValuePattern,
+    node: str = "",
+    value: str = "",
+    shared: bool = False,
+    commutative: bool = False,
+    output: int = 0,
+    where: Callable[[Node], bool] | None = None,
+) -> OpPattern:
+    """A node of one of `ops` ("Conv|com.microsoft::FusedConv").
+
+    Args:
+        arguments: patterns of its inputs; none at all means that the inputs do not matter.
+        node, value: names under which the node and its output are found in the Match.
+        shared: the output may have other readers and lie in an enclosing graph (the node then stays); else that is
+            a near miss.
+        commutative: the first two inputs may stand in either order.
+        output: which output of the node the pattern reads.
+        where: a further condition on the node, cheap and without side effects.
+    """
+    return OpPattern(ops, arguments or None, node, value, shared, commutative, output, where)

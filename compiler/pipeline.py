@@ -1,0 +1,177 @@
+"""Pipelines: text that says which passes run in which order, and the loop that runs them.
+
+    eliminate-dead-nodes,(fold-constants,fuse-conv-bn{...})*,eliminate-common-subexpressions
+
+Items are separated by commas; options stand in braces; a group in parentheses with a star is repeated until a round
+changes nothing. `str(Pipeline)` gives the text back.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from .errors import OptionError, PassError, PlanishError
+from .graph_pass import Context, Pass
+from .order import sort_nodes
+from .verify import verify
+
+MAX_ROUNDS = 100
+
+
+@dataclass(frozen=True)
+class Group:
+    """Passes that are repeated together until nothing changes."""
+
+    passes: tuple[Pass, ...]
+
+    def __str__(self) -> str:
+        return "(" + ",".join(str(p) for p in self.passes) + ")*"
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A sequence of passes and groups."""
+
+    stages: tuple[Pass | Group, ...]
+
+    def __str__(self) -> str:
+        return ",".join(str(stage) for stage in self.stages)
+
+    def passes(self) -> Iterable[Pass]:
+        for stage in self.stages:
+            yield from stage.passes if isinstance(stage, Group) else (stage,)
+
+    def without(self, names: Iterable[str]) -> Pipeline:
+        """The same pipeline with some passes left out."""
+        unwanted = set(names)
+        stages: list[Pass | Group] = []
+        for stage in self.stages:
+            if isinstance(stage, Group):
+                kept = tuple(p for p in stage.passes if p.name not in unwanted)
+                if kept:
+                    stages.append(Group(kept))
+            elif stage.name not in unwanted:
+                stages.append(stage)
+        return Pipeline(tuple(stages))
+
+
+_ITEM = re.compile(r"\s*([A-Za-z0-9_.:-]+)\s*(?:\{([^{}]*)\})?\s*")
+
+
+def parse(text: str, registry: Mapping[str, type[Pass]]) -> Pipeline:
+    """Read pipeline text.
+
+    Raises:
+        OptionError: unknown pass or option, or text that does not fit the grammar, with the position.
+    """
+    stages, position = _items(text, 0, registry, nested=False)
+    if position != len(text):
+        raise OptionError(f"pipeline text: unexpected '{text[position]}' at position {position}")
+    return Pipeline(tuple(stages))
+
+
+def _items(
+    text: str, position: int, registry: Mapping[str, type[Pass]], nested: bool
+) -> tuple[list[Pass | Group], int]:
+    stages: list[Pass | Group] = []
+    while True:
+        while position < len(text) and text[position].isspace():
+            position += 1
+        if not nested and text.startswith("(", position):
+            inner, position = _items(text, position + 1, registry, nested=True)
+            if not text.startswith(")*", position):
+                raise OptionError(f"pipeline text: ')*' expected at position {position}")
+            position += 2
+            stages.append(Group(tuple(p for p in inner if isinstance(p, Pass))))
+        else:
+            item = _ITEM.match(text, position)
+            if item is None:
+                raise OptionError(f"pipeline text: a pass name is expected at position {position}")
+            stages.append(_one(item[1], item[2] or "", registry))
+            position = item.end()
+        if not text.startswith(",", position):
+            return stages, position
+        position += 1
+
+
+def _one(name: str, options: str, registry: Mapping[str, type[Pass]]) -> Pass:
+    kind = registry.get(name)
+    if kind is None:
+        close = [n for n in registry if name in n or n in name]
+        raise OptionError(
+            f"there is no pass '{name}'",
+            hint=f"did you mean {', '.join(close)}?" if close else "`planish passes` lists all",
+        )
+    pairs: dict[str, str] = {}
+    for pair in filter(None, (p.strip() for p in options.split(","))):
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise OptionError(f"pass {name}: option '{pair}' has no value", hint=f"write {name}{{{pair}=...}}")
+        pairs[key.strip()] = value.strip()
+    return kind.from_options(pairs)
+
+
+Observer = Callable[[Context, Pass], None]
+
+
+@dataclass(frozen=True)
+class Instruments:
+    """What watches a run: `check` verifies the invariants after every pass that changed something, `before` is called
+    with each pass's name, `after` with each pass that changed something."""
+
+    check: bool = False
+    before: Callable[[str], None] | None = None
+    after: Observer | None = None
+
+
+def run(pipeline: Pipeline, context: Context, instruments: Instruments = Instruments()) -> None:  # noqa: B008
+    """Run every pass on `context.model`.
+
+    Raises:
+        PassError: a pass raised, or broke an invariant; it names the pass.
+    """
+    for stage in pipeline.stages:
+        if isinstance(stage, Pass):
+            _run_pass(stage, context, -1, 1, instruments)
+        else:
+            _run_group(stage, context, instruments)
+
+
+def _run_group(group: Group, context: Context, instruments: Instruments) -> None:
+    seen: dict[int, int] = {}
+    for round_number in range(1, MAX_ROUNDS + 1):
+        applied = context.journal.count
+        for index, one in enumerate(group.passes):
+            since = seen.get(index, -1)
+            seen[index] = len(context.changes.touched)
+            if since != seen[index]:
+                _run_pass(one, context, since, round_number, instruments)
+        if context.journal.count == applied:
+            return
+    raise PassError(f"the group {group} does not come to rest within {MAX_ROUNDS} rounds")
+
+
+def _run_pass(one: Pass, context: Context, since: int, round_number: int, instruments: Instruments) -> None:
+    model = context.model
+    if instruments.before is not None:
+        instruments.before(one.name)
+    record = context.journal.open_run(one.name, round_number)
+    started = time.perf_counter()
+    try:
+        one.run(context, since)
+    except PlanishError:
+        raise
+    except Exception as error:
+        raise PassError(f"pass {one.name} failed: {type(error).__name__}: {error}", where=one.name) from error
+    record.seconds = time.perf_counter() - started
+    if not record.rewrites:
+        return
+    for graph in model.graphs():
+        sort_nodes(graph)
+    if instruments.check:
+        verify(model, one.name)
+    if instruments.after is not None:
+        instruments.after(context, one)

@@ -1,0 +1,324 @@
+"""The only writer of graphs: a rewrite is planned without touching anything, then committed whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NoReturn
+
+import numpy as np
+
+from .attributes import Attribute
+from .graph import Graph, Node, Value
+from .inference.engine import infer_node, outermost_reader, refresh
+from .journal import Fuel, Journal, Remark, Rewrite
+from .model import Model
+from .refusal import Refusal
+from .tensor import Tensor
+
+
+class Changes:
+    """Nodes that rewrites touched, in order; each pass remembers how far it has read."""
+
+    def __init__(self) -> None:
+        self.touched: list[Node] = []
+
+
+class Rewriter:
+    """Plans one rewrite around `anchor`: new nodes come right before it, its readers move to what replaces it.
+
+    Nothing changes before `commit`; `refuse` abandons the plan. Values returned by `op` and `constant` already have
+    inferred facts.
+    """
+
+    def __init__(
+        self, pass_name: str, anchor: Node, matched: Sequence[Node], journal: Journal, fuel: Fuel, changes: Changes
+    ) -> None:
+        self.anchor = anchor
+        self.graph: Graph = anchor.graph
+        self.model: Model = anchor.graph.model
+        self._pass_name, self._matched = pass_name, list(dict.fromkeys(matched))
+        self._journal, self._fuel, self._changes = journal, fuel, changes
+        self._nodes: list[Node] = []
+        self._constants: list[Value] = []
+        self._replacements: dict[Value, Value] = {}
+        self._inputs: list[tuple[Node, int, Value | None]] = []
+        self._attributes: list[tuple[Node, str, Attribute]] = []
+        self._dropped: list[tuple[Node, int]] = []
+        self._note = ""
+
+    def refuse(self, reason: str) -> NoReturn:
+        """Give up this rewrite; the reason becomes a remark."""
+        raise Refusal(reason)
+
+    def note(self, text: str) -> None:
+        """Say in the journal what was gained or which numbers decided."""
+        self._note = text
+
+    def opset(self, domain: str = "") -> int:
+        return self.graph.opset(domain)
+
+    def op(
+        self, op_type: str, inputs: Sequence[Value | None], *, name: str = "", domain: str = "", **attributes: Attribute
+    ) -> Value:
+        """A new node with one output, which is returned. Attributes that are None are left out."""
+        return self.ops(op_type, inputs, 1, name=name, domain=domain, **attributes)[0]
+
+    def ops(
+        self, op_type: str, inputs: Sequence[Value | None], outputs: int, *, name: str = "", domain: str = "",
+        **attributes: Attribute,
+    ) -> list[Value]:  # fmt: skip
+        """A new node with several outputs, which are returned."""
+        node = Node(op_type, domain, self.graph)
+        node.name = name
+        node.inputs = list(inputs)
+        node.trim_inputs()
+        for key, value in attributes.items():
+            if value is not None:
+                node.set_attribute(key, value)
+        produced = []
+        for index in range(outputs):
+            value = Value("", self.graph)
+            value.producer, value.index = node, index
+            produced.append(value)
+        node.outputs = list(produced)
+        self._nodes.append(node)
+        infer_node(node)
+        return produced
+
+    def clone(self, node: Node, inputs: Sequence[Value | None]) -> Value:
+        """A new node like `node` (same op, attributes) with one output and other inputs; it must own no bodies."""
+        copy = self.op(node.op_type, inputs, name=node.name, domain=node.domain, **node.attributes)
+        producer = copy.producer
+        assert producer is not None
+        producer.overload = node.overload
+        return copy
+
+    def constant(self, array: np.ndarray, hint: str) -> Value:
+        """A new constant; `hint` is the start of its name. The array must already have the right dtype."""
+        return self.tensor(Tensor.from_array(array), hint)
+
+    def tensor(self, tensor: Tensor, hint: str) -> Value:
+        """A new constant from a Tensor, which may still lie undecoded in a file."""
+        value = Value(hint, self.graph)
+        value.tensor = tensor
+        value.dtype, value.shape = tensor.dtype, tensor.shape
+        self._constants.append(value)
+        return value
+
+    def ints(self, numbers: Sequence[int], hint: str) -> Value:
+        """A new int64 vector."""
+        return self.constant(np.array(numbers, np.int64), hint)
+
+    def replace(self, old: Value, new: Value) -> None:
+        """Let every reader of `old` read `new` instead; refuses where a graph output would lose its name."""
+        if old is new:
+            self.refuse("nothing would change")
+        if old.is_graph_output:
+            self._check_output(old, new)
+            for other, target in self._replacements.items():
+                if target is new and other.is_graph_output:
+                    self.refuse(f"both {old.name} and {other.name} are graph outputs")
+        self._replacements[old] = new
+
+    def _check_output(self, old: Value, new: Value) -> None:
+        for reader, _ in old.uses:
+            if isinstance(reader, Graph) and reader is not new.graph:
+                self.refuse(f"output {old.name} of {reader.path or 'the graph'} must be produced inside it")
+        if new.producer in self._nodes or (new in self._constants and not self.graph.in_function):
+            return
+        if new.producer is None or new.graph is not old.graph:
+            self.refuse(f"graph output {old.name} must keep its name")
+        if new.is_graph_output:
+            self.refuse(f"both {old.name} and {new.name} are graph outputs")
+
+    def set_input(self, node: Node, index: int, value: Value | None) -> None:
+        """Let an existing node read `value` at `index`."""
+        self._inputs.append((node, index, value))
+
+    def set_attribute(self, node: Node, name: str, value: Attribute) -> None:
+        """Change (or with None remove) an attribute of an existing node."""
+        self._attributes.append((node, name, value))
+
+    def drop_output(self, node: Node, index: int) -> None:
+        """Omit an output that nobody reads."""
+        value = node.outputs[index]
+        if value is not None and value.uses:
+            self.refuse(f"output {value.name} is read")
+        self._dropped.append((node, index))
+
+    def commit(self) -> bool:
+        """Apply the plan; False if the fuel does not allow it. Nothing may be planned afterwards."""
+        scope = self.graph.path
+        key = f"{self._pass_name}@{scope}/{self.anchor.label}"
+        if not self._fuel.allows(key, self._journal.count):
+            return False
+        anchor = self.anchor.label
+        origins = _origins(self._matched)
+        touched = self._link_new(origins)
+        touched.update(self._edit_existing())
+        touched.update(self._move_readers())
+        removed = self._remove_dead(touched)
+        alive = [node for node in touched if node.alive]
+        self._changes.touched.extend(alive)
+        self._changes.touched.extend(refresh(alive))
+        added = tuple((n.op, n.label) for n in self._nodes if n.alive)
+        changed = tuple((n.op, n.label) for n in self._edited() if n.alive)
+        self._journal.add_rewrite(
+            Rewrite(self._journal.count, self._pass_name, anchor, scope, removed, added, changed, self._note)
+        )
+        text = str(next(reversed(self._journal.runs[-1].rewrites)))
+        self._journal.add_remark(Remark("applied", self._pass_name, anchor, scope, text))
+        return True
+
+    def _link_new(self, origins: tuple[str, ...]) -> dict[Node, None]:
+        for value in self._constants:
+            self._add_constant(value)
+        for node in self._nodes:
+            node.name = self.model.fresh_name(node.name or self.anchor.name or self.anchor.label)
+            node.origins, node.rewritten_by, node.provenance_changed = origins, self._pass_name, True
+            self.graph.insert(node, before=self.anchor)
+        taken = set(self._replacements.values())
+        for node in self._nodes:
+            for value in node.outputs:
+                if value is not None and value not in taken:
+                    value.name = self.model.fresh_name(f"{node.name}_out")
+        return dict.fromkeys(self._nodes)
+
+    def _add_constant(self, value: Value) -> None:
+        value.name = self.model.fresh_name(value.name)
+        if not self.graph.in_function:
+            self.graph.initializers[value] = None
+            return
+        # A function has no initializers: its constants are nodes.
+        node = Node("Constant", "", self.graph)
+        assert value.tensor is not None
+        node.set_attribute("value", value.tensor)
+        node.name = self.model.fresh_name(value.name)
+        node.outputs = [value]
+        value.producer, value.tensor = node, None
+        self.graph.insert(node, before=self.anchor)
+
+    def _edit_existing(self) -> dict[Node, None]:
+        touched: dict[Node, None] = {}
+        for node, index, value in self._inputs:
+            old = node.inputs[index] if index < len(node.inputs) else None
+            if old is not None and old.producer is not None:
+                touched[old.producer] = None
+            while index >= len(node.inputs):
+                node.inputs.append(None)
+            node.set_input(index, value)
+            if value is not None and value.producer is not None:
+                self._check_order(value, node)
+                touched[value.producer] = None
+        for node, name, attribute in self._attributes:
+            node.set_attribute(name, attribute)
+        for node, index in self._dropped:
+            node.outputs[index] = None
+            while node.outputs and node.outputs[-1] is None:
+                node.outputs.pop()
+        for node in self._edited():
+            node.trim_inputs()
+            node.origins = _origins([node, *self._matched])
+            node.rewritten_by, node.provenance_changed = self._pass_name, True
+            touched[node] = None
+        return touched
+
+    def _edited(self) -> list[Node]:
+        edits = [n for n, _, _ in self._inputs] + [n for n, _, _ in self._attributes] + [n for n, _ in self._dropped]
+        return list(dict.fromkeys(edits))
+
+    def _move_readers(self) -> dict[Node, None]:
+        touched: dict[Node, None] = {}
+        fresh = set(self._nodes)
+        for old, new in self._replacements.items():
+            for reader, index in list(old.uses):
+                if isinstance(reader, Graph):
+                    reader.set_output(index, new)
+                elif reader not in fresh:
+                    reader.set_input(index, new)
+                    self._check_order(new, reader)
+                    touched[outermost_reader(reader, self.graph)] = None
+                    touched[reader] = None
+            self._take_over(old, new)
+            if new.producer is not None:
+                touched[new.producer] = None
+        return touched
+
+    def _take_over(self, old: Value, new: Value) -> None:
+        """Names: what is new, or becomes a graph output, is called as what it replaces."""
+        is_new = new.producer in self._nodes or new in self._constants
+        if (is_new and (not new.name or new.is_graph_output)) or (new.is_graph_output and new.name != old.name):
+            new.name, old.name = old.name, new.name or self.model.fresh_name(f"{old.name}_replaced")
+            if new.declared is None:
+                new.declared = old.declared
+        if new.shape is None:
+            new.shape = old.shape
+        new.dtype = new.dtype or old.dtype
+        if new.content is None:
+            new.content = old.content
+
+    def _check_order(self, value: Value, reader: Node) -> None:
+        graph = value.graph
+        if value.producer is not None and outermost_reader(reader, graph).order <= value.producer.order:
+            graph.unsorted = True
+
+    def _remove_dead(self, touched: dict[Node, None]) -> tuple[tuple[str, str], ...]:
+        removed: list[tuple[str, str]] = []
+        candidates = [*self._matched, *(v.producer for v in self._replacements if v.producer is not None)]
+        candidates += [n for n in touched if n not in self._nodes]
+        candidates += self._nodes
+        for node in candidates:
+            if node.alive:
+                for dead in remove_if_dead(node, touched):
+                    if dead.op != "Constant":
+                        removed.append((dead.op, dead.label))
+        for value in self._constants:
+            drop_unused_initializer(value)
+        return tuple(removed)
+
+
+def remove_if_dead(node: Node, touched: dict[Node, None]) -> list[Node]:
+    """Remove a node that nobody reads, and then its producers, and unused initializers; returns what went.
+
+    Producers that stay have lost a reader and are added to `touched`.
+    """
+    removed: list[Node] = []
+    stack = [node]
+    while stack:
+        candidate = stack.pop()
+        if not candidate.alive or any(value is not None and value.uses for value in candidate.outputs):
+            continue
+        read = [v for v in candidate.inputs if v is not None]
+        if candidate.bodies:
+            read.extend(candidate.captured())
+        candidate.graph.unlink(candidate)
+        removed.append(candidate)
+        for value in read:
+            if value.producer is not None:
+                stack.append(value.producer)
+                touched[value.producer] = None
+                if len(value.uses) == 1:
+                    for reader in value.readers:
+                        touched[reader] = None
+            else:
+                drop_unused_initializer(value)
+    return removed
+
+
+def drop_unused_initializer(value: Value) -> bool:
+    """Remove an initializer that nobody reads, with its listing as an input if no caller can set it."""
+    if value.uses or value.tensor is None or value.overridable:
+        return False
+    value.graph.initializers.pop(value, None)
+    if value in value.graph.inputs:
+        value.graph.inputs.remove(value)
+    return True
+
+
+def _origins(nodes: Sequence[Node]) -> tuple[str, ...]:
+    """Names of the source nodes that these nodes stand for, each once, in graph order of the matched nodes."""
+    names: dict[str, None] = {}
+    for node in sorted(nodes, key=lambda n: n.order):
+        for name in node.origins or (node.label,):
+            names[name] = None
+    return tuple(names)

@@ -1,0 +1,32 @@
+"""What is done to graphs: one file per pass, and the one table that lists them."""
+
+from __future__ import annotations
+
+from ..compiler.graph_pass import Pass
+from .eliminate_common_subexpressions import EliminateCommonSubexpressions
+from .eliminate_dead_nodes import EliminateDeadNodes
+from .eliminate_no_ops import EliminateNoOps
+from .eliminate_unused_outputs import EliminateUnusedOutputs
+from .fold_constants import FoldConstants
+from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
+from .fuse_batch_norm import FuseBatchNorm
+from .fuse_scale_shift import FuseScaleShift
+
+_ALL: tuple[type[Pass], ...] = (
+    EliminateDeadNodes,
+    FoldConstants,
+    EliminateNoOps,
+    EliminateUnusedOutputs,
+    FuseBatchNorm,
+    FuseScaleShift,
+    FuseAffineIntoNextLayer,
+    EliminateCommonSubexpressions,
+)
+
+PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in _ALL}
+
+PIPELINES: dict[str, str] = {
+    "default": "eliminate-dead-nodes,("
+    + ",".join(k.name for k in _ALL if k is not EliminateDeadNodes)
+    + ")*,eliminate-dead-nodes",
+}

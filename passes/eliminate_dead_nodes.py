@@ -1,0 +1,83 @@
+"""eliminate-dead-nodes: what nobody reads goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from ..compiler.graph import Graph, Node
+from ..compiler.graph_pass import Context, Pass
+from ..compiler.journal import Remark, Rewrite
+from ..compiler.rewriter import drop_unused_initializer, remove_if_dead
+
+
+@dataclass(frozen=True)
+class EliminateDeadNodes(Pass):
+    """Remove nodes, initializers, functions and opset imports that nobody uses.
+
+    Before => After
+        a = Relu(x); b = Exp(x); return a   =>   a = Relu(x); return a
+
+    Legal when
+        No output of the node is read by a node, a subgraph or as a graph output. ONNX operators have no effect but
+        their outputs. Initializers that a caller may override stay, because they are part of the interface.
+
+    Pays when
+        Always.
+
+    Numerics
+        Unchanged.
+    """
+
+    name: ClassVar[str] = "eliminate-dead-nodes"
+
+    def run(self, context: Context, since: int) -> None:
+        for graph in list(context.model.graphs()):
+            self._sweep(context, graph)
+        self._functions(context)
+        self._opsets(context)
+
+    def _sweep(self, context: Context, graph: Graph) -> None:
+        node = graph.last
+        touched: dict[Node, None] = {}
+        while node is not None:
+            previous = node.previous
+            unread = not any(value is not None and value.uses for value in node.outputs)
+            if unread and node.alive and context.fuel.allows(self._key(node), context.journal.count):
+                label, path = node.label, graph.path
+                removed = remove_if_dead(node, touched)
+                self._record(context, label, path, tuple((n.op, n.label) for n in removed))
+                while previous is not None and not previous.alive:
+                    previous = previous.previous
+            node = previous
+        context.changes.touched.extend(n for n in touched if n.alive)
+        for value in list(graph.initializers):
+            drop_unused_initializer(value)
+        for value in [v for v in graph.sparse_initializers if not v.uses]:
+            del graph.sparse_initializers[value]
+
+    def _key(self, node: Node) -> str:
+        return f"{self.name}@{node.graph.path}/{node.label}"
+
+    def _record(self, context: Context, label: str, path: str, removed: tuple[tuple[str, str], ...]) -> None:
+        rewrite = Rewrite(context.journal.count, self.name, label, path, removed, ())
+        context.journal.add_rewrite(rewrite)
+        context.journal.add_remark(Remark("applied", self.name, label, path, "nobody reads it"))
+
+    def _functions(self, context: Context) -> None:
+        model = context.model
+        while True:
+            called = {(n.domain, n.op_type, n.overload) for n in model.nodes()}
+            unused = [key for key in model.functions if key not in called]
+            if not unused:
+                return
+            for key in unused:
+                del model.functions[key]
+                self._record(context, "::".join(filter(None, key)), "", (("function", key[1]),))
+
+    def _opsets(self, context: Context) -> None:
+        model = context.model
+        used = {node.domain for graph in model.graph.nested_graphs() for node in graph}
+        used.update(key[0] for key in model.functions)
+        for domain in [d for d in model.opsets if d and d not in used]:
+            del model.opsets[domain]

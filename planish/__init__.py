@@ -1,0 +1,34 @@
+"""planish: a graph-level optimizing compiler for ONNX models.
+
+    import planish
+    result = planish.optimize("model.onnx")
+    result.save("model.optimized.onnx")
+"""
+
+from .compiler.errors import (
+    EvaluationError,
+    ModelError,
+    OptionError,
+    PassError,
+    PlanishError,
+    UnsafeModelError,
+    UnsupportedModelError,
+    VerificationError,
+)
+from .compiler.graph import Graph, Node, Value
+from .compiler.graph_pass import Context, Effect, Pass, RewritePass
+from .compiler.model import Model
+from .compiler.pattern import any_, known, maybe, op
+from .compiler.reading import load
+from .compiler.writing import save, to_proto
+from .passes import PASSES, PIPELINES
+from .runtime.optimize import Result, optimize
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "PASSES", "PIPELINES", "Context", "Effect", "EvaluationError", "Graph", "Model", "ModelError", "Node",
+    "OptionError", "Pass", "PassError", "PlanishError", "Result", "RewritePass", "UnsafeModelError",
+    "UnsupportedModelError", "Value", "VerificationError", "__version__", "any_", "known", "load", "maybe", "op",
+    "optimize", "save", "to_proto",
+]  # fmt: skip

@@ -1,0 +1,88 @@
+"""Sessions of ONNX Runtime on the CPU, with its optimizations off unless asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes
+import numpy as np
+import onnxruntime as ort
+from onnx import ModelProto, TensorProto
+
+from ..compiler.errors import EvaluationError
+
+ort.set_default_logger_severity(4)
+
+_LEVELS = {
+    "off": ort.GraphOptimizationLevel.ORT_DISABLE_ALL,
+    "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
+    "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
+}
+_VIEWED = {np.dtype(ml_dtypes.bfloat16): (TensorProto.BFLOAT16, np.uint16)}
+
+
+class Session:
+    """A loaded model: `run` takes arrays by input name and gives the outputs in order."""
+
+    def __init__(self, inner: ort.InferenceSession) -> None:
+        self._inner = inner
+        self.input_names: list[str] = [i.name for i in inner.get_inputs()]
+        self.output_names: list[str] = [o.name for o in inner.get_outputs()]
+        self._plain = not any("bfloat16" in t.type for t in [*inner.get_inputs(), *inner.get_outputs()])
+
+    def run(self, feeds: Mapping[str, Any]) -> list[Any]:
+        """Outputs in order: arrays, lists (sequences) or None (empty optionals).
+
+        Raises:
+            EvaluationError: the model cannot run on these inputs.
+        """
+        try:
+            if self._plain:
+                return list(self._inner.run(None, dict(feeds)))
+            given = {name: _to_ort(array) for name, array in feeds.items()}
+            return [_from_ort(v) for v in self._inner.run_with_ort_values(self.output_names, given)]
+        except Exception as error:
+            raise EvaluationError(f"ONNX Runtime failed: {_first_line(error)}") from error
+
+
+def open_session(model: ModelProto | str | Path, *, level: str = "off", threads: int = 1) -> Session:
+    """Load a model.
+
+    Args:
+        model: a proto, or a path (needed for external data).
+        level: "off", "basic" or "all" of ONNX Runtime's own optimizations.
+        threads: threads within an operator.
+
+    Raises:
+        EvaluationError: ONNX Runtime does not take the model.
+    """
+    options = ort.SessionOptions()
+    options.graph_optimization_level = _LEVELS[level]
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    source = model.SerializeToString() if isinstance(model, ModelProto) else str(model)
+    try:
+        return Session(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))
+    except Exception as error:
+        raise EvaluationError(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error
+
+
+def _to_ort(array: np.ndarray) -> Any:
+    viewed = _VIEWED.get(np.asarray(array).dtype)
+    if viewed is None:
+        return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(np.ascontiguousarray(array).view(viewed[1]), viewed[0])
+
+
+def _from_ort(value: Any) -> Any:
+    if value.is_tensor() and value.element_type() == TensorProto.BFLOAT16:
+        return value.numpy().view(ml_dtypes.bfloat16)
+    return value.numpy() if value.is_tensor() else value
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:300] if str(error).strip() else type(error).__name__

@@ -1,0 +1,1 @@
+../../../planish/__init__.py
