@@ -88,6 +88,6 @@ def _encode_list(proto: AttributeProto, values: Sequence[object]) -> None:
         proto.floats.extend(float(v) for v in values)  # type: ignore[arg-type]
     else:
         proto.type = _A.STRINGS
-        proto.strings.extend(v.encode() if isinstance(v, str) else v for v in values)  # type: ignore[misc]
+        proto.strings.extend(v.encode() if isinstance(v, str) else v for v in values)
 
 

@@ -131,7 +131,7 @@ def _reduce(node: Node, sizes: Mapping[str, int] | None) -> int:
 
 def _pool(node: Node, sizes: Mapping[str, int] | None) -> int:
     kernel = node.attributes.get("kernel_shape")
-    return elements(node.outputs[0], sizes) * (_product(list(kernel)) if isinstance(kernel, tuple) else 1)  # type: ignore[arg-type]
+    return elements(node.outputs[0], sizes) * (_product(list(kernel)) if isinstance(kernel, tuple) else 1)
 
 
 _FLOPS: dict[str, Callable[[Node, Mapping[str, int] | None], int]] = {

@@ -39,7 +39,7 @@ def nbytes(dtype: int, elements: int) -> int:
 
 def name_of(dtype: int) -> str:
     """Lower-case ONNX name, e.g. "float", "int64", "bfloat16"; "?" when unknown."""
-    return str(TensorProto.DataType.Name(dtype)).lower() if dtype else "?"  # type: ignore[arg-type]
+    return str(TensorProto.DataType.Name(dtype)).lower() if dtype else "?"
 
 
 @cache

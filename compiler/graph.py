@@ -43,7 +43,7 @@ class Value:
         self.producer: Node | None = None
         self.index = 0
         self.uses: dict[Reader, None] = {}
-        self.dtype = dtypes.UNKNOWN
+        self.dtype: int = dtypes.UNKNOWN
         self.shape: Shape | None = None
         self.content: Shape | None = None
         self.tensor: Tensor | None = None

@@ -35,7 +35,7 @@ class Match:
     def node(self, name: str) -> Node:
         return self.named[name]
 
-    def array(self, name: str):  # type: ignore[no-untyped-def]  # noqa: ANN201
+    def array(self, name: str):  # type: ignore[no-untyped-def]
         """The elements of a `known` value, read-only."""
         constant = self.values[name].constant
         assert constant is not None

@@ -127,7 +127,7 @@ class Instruments:
     after: Observer | None = None
 
 
-def run(pipeline: Pipeline, context: Context, instruments: Instruments = Instruments()) -> None:  # noqa: B008
+def run(pipeline: Pipeline, context: Context, instruments: Instruments = Instruments()) -> None:
     """Run every pass on `context.model`.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -58,23 +58,27 @@ class Rewriter:
         return self.graph.opset(domain)
 
     def op(
-        self, op_type: str, inputs: Sequence[Value | None], *, name: str = "", domain: str = "", **attributes: Attribute
-    ) -> Value:
-        """A new node with one output, which is returned. Attributes that are None are left out."""
-        return self.ops(op_type, inputs, 1, name=name, domain=domain, **attributes)[0]
+        self, op_type: str, inputs: Sequence[Value | None], attributes: Mapping[str, Attribute] | None = None, *,
+        name: str = "", domain: str = "", **more: Attribute,
+    ) -> Value:  # fmt: skip
+        """A new node with one output, which is returned; attributes come as a mapping, by keyword, or both.
+
+        Attributes that are None are left out.
+        """
+        return self.ops(op_type, inputs, 1, attributes, name=name, domain=domain, **more)[0]
 
     def ops(
-        self, op_type: str, inputs: Sequence[Value | None], outputs: int, *, name: str = "", domain: str = "",
-        **attributes: Attribute,
+        self, op_type: str, inputs: Sequence[Value | None], outputs: int,
+        attributes: Mapping[str, Attribute] | None = None, *, name: str = "", domain: str = "", **more: Attribute,
     ) -> list[Value]:  # fmt: skip
         """A new node with several outputs, which are returned."""
         node = Node(op_type, domain, self.graph)
         node.name = name
         node.inputs = list(inputs)
         node.trim_inputs()
-        for key, value in attributes.items():
-            if value is not None:
-                node.set_attribute(key, value)
+        for key, attribute in {**(attributes or {}), **more}.items():
+            if attribute is not None:
+                node.set_attribute(key, attribute)
         produced = []
         for index in range(outputs):
             value = Value("", self.graph)
@@ -87,7 +91,7 @@ class Rewriter:
 
     def clone(self, node: Node, inputs: Sequence[Value | None]) -> Value:
         """A new node like `node` (same op, attributes) with one output and other inputs; it must own no bodies."""
-        copy = self.op(node.op_type, inputs, name=node.name, domain=node.domain, **node.attributes)
+        copy = self.op(node.op_type, inputs, node.attributes, name=node.name, domain=node.domain)
         producer = copy.producer
         assert producer is not None
         producer.overload = node.overload
@@ -179,9 +183,9 @@ class Rewriter:
             self.graph.insert(node, before=self.anchor)
         taken = set(self._replacements.values())
         for node in self._nodes:
-            for value in node.outputs:
-                if value is not None and value not in taken:
-                    value.name = self.model.fresh_name(f"{node.name}_out")
+            for output in node.outputs:
+                if output is not None and output not in taken:
+                    output.name = self.model.fresh_name(f"{node.name}_out")
         return dict.fromkeys(self._nodes)
 
     def _add_constant(self, value: Value) -> None:

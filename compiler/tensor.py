@@ -164,7 +164,7 @@ class Tensor:
             return proto
         array = self.numpy()
         if self.dtype == dtypes.STRING:
-            return onnx.helper.make_tensor(name, self.dtype, self.shape, [_to_bytes(s) for s in array.ravel()])
+            return onnx.helper.make_tensor(name, self.dtype, self.shape, [_to_bytes(s) for s in array.ravel()])  # type: ignore[misc]
         return numpy_helper.from_array(array, name)
 
     def digest(self) -> bytes:

@@ -6,8 +6,9 @@ import os
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
-from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto
 
 from .attributes import encode
 from .errors import ModelError
@@ -97,7 +98,7 @@ def _stored_tensors(graph: GraphProto) -> Iterable[TensorProto]:
 
 def _refer(tensor: TensorProto, location: str, offset: int, length: int) -> None:
     for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "external_data"):
-        tensor.ClearField(field)  # type: ignore[arg-type]
+        tensor.ClearField(field)
     tensor.data_location = TensorProto.EXTERNAL
     for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
         tensor.external_data.append(StringStringEntryProto(key=key, value=value))
@@ -154,16 +155,16 @@ def _fill_graph(proto: GraphProto, graph: Graph) -> GraphProto:
     return proto
 
 
-def _copy_interface(target: object, source: Iterable[object], values: list[Value]) -> None:
+def _copy_interface(target: Any, source: Iterable[ValueInfoProto], values: list[Value]) -> None:
     """Inputs and outputs as the file declared them; a value that the file did not list is written by name."""
-    infos = {info.name: info for info in source}  # type: ignore[attr-defined]
+    infos = {info.name: info for info in source}
     for value in values:
         if value.name in infos:
-            target.append(infos[value.name])  # type: ignore[attr-defined]
+            target.append(infos[value.name])
             if value.declared is not None and value.declared is not infos[value.name].type:
-                target[-1].type.CopyFrom(value.declared)  # type: ignore[index]
+                target[-1].type.CopyFrom(value.declared)
         else:
-            info = target.add(name=value.name)  # type: ignore[attr-defined]
+            info = target.add(name=value.name)
             if value.declared is not None:
                 info.type.CopyFrom(value.declared)
 
@@ -197,7 +198,7 @@ def _node(node: Node) -> NodeProto:
     if source is not None:
         proto.CopyFrom(source)
         for field in ("input", "output", "attribute"):
-            proto.ClearField(field)  # type: ignore[arg-type]
+            proto.ClearField(field)
     else:
         proto.op_type, proto.name = node.op_type, node.name
         if node.domain:

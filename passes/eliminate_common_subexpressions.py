@@ -6,7 +6,7 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..compiler.attributes import Attribute, AttributeReference, OpaqueAttribute, encode
+from ..compiler.attributes import Attribute, encode
 from ..compiler.graph import Graph, Node, Value
 from ..compiler.graph_pass import Context, Pass
 from ..compiler.refusal import Refusal
@@ -114,9 +114,7 @@ def _key(node: Node) -> Hashable:
 def _attribute_key(name: str, value: Attribute) -> bytes:
     if isinstance(value, Tensor):
         return value.digest()
-    if isinstance(value, AttributeReference | OpaqueAttribute):
-        return value.proto.SerializeToString(deterministic=True)
-    return encode(name, value).SerializeToString(deterministic=True)
+    return bytes(encode(name, value).SerializeToString(deterministic=True))
 
 
 def _content_key(node: Node) -> Hashable | None:

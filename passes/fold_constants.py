@@ -143,11 +143,11 @@ def _known_content(value: Value) -> np.ndarray | None:
         return None
     if value.dtype not in dtypes.INTEGER | {dtypes.BOOL} or product(shape) != len(content):
         return None
-    kind = dtypes.to_numpy(value.dtype)
-    limits = np.iinfo(kind) if value.dtype != dtypes.BOOL else None
-    if limits is not None and any(not limits.min <= x <= limits.max for x in content):  # type: ignore[operator]
+    try:
+        # numpy refuses numbers that the type cannot hold
+        return np.array(content, dtype=dtypes.to_numpy(value.dtype)).reshape(shape)  # type: ignore[arg-type]
+    except OverflowError:
         return None
-    return np.array(content, dtype=kind).reshape(shape)  # type: ignore[arg-type]
 
 
 def _foldable(node: Node) -> bool:

@@ -74,7 +74,7 @@ class FuseAffineIntoNextLayer(RewritePass):
             inputs.append(rewriter.constant(rounded(bias, dtype, rewriter), f"{linear.label}.bias"))
         elif linear.op == "Gemm" and rewriter.opset() < 11:
             rewriter.refuse("Gemm needs its bias before opset 11")
-        rewriter.replace(linear.output, rewriter.op(linear.op_type, inputs, name=linear.name, **attributes))
+        rewriter.replace(linear.output, rewriter.op(linear.op_type, inputs, attributes, name=linear.name))
 
 
 def _input_channels(linear: Node, weight: np.ndarray) -> int:

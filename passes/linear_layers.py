@@ -91,18 +91,20 @@ def bias_of(node: Node, rewriter: Rewriter) -> np.ndarray | None:
 
 def scale_rows(node: Node, weight: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """The weight with each output channel's part multiplied by its scale."""
+    scaled: np.ndarray
     match node.op:
         case "Conv":
-            return weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))
+            scaled = weight * scale.reshape(-1, *(1,) * (weight.ndim - 1))
         case "ConvTranspose":
             group = node.int_attr("group", 1)
             parts = weight.reshape(group, weight.shape[0] // group, *weight.shape[1:])
             factor = scale.reshape(group, 1, weight.shape[1], *(1,) * (weight.ndim - 2))
-            return (parts * factor).reshape(weight.shape)
+            scaled = (parts * factor).reshape(weight.shape)
         case "Gemm":
-            return weight * (scale[:, None] if node.int_attr("transB", 0) else scale[None, :])
+            scaled = weight * (scale[:, None] if node.int_attr("transB", 0) else scale[None, :])
         case _:
-            return weight * scale
+            scaled = weight * scale
+    return scaled
 
 
 def rounded(array: np.ndarray, dtype: int, rewriter: Rewriter) -> np.ndarray:
@@ -150,7 +152,7 @@ def _rebuilt(node: Node, weight: Value, bias: np.ndarray | None, rewriter: Rewri
         inputs.append(rewriter.constant(bias, hint))
     elif op_type == "Gemm" and rewriter.opset() < 11:
         rewriter.refuse("Gemm needs its bias before opset 11")
-    return rewriter.op(op_type, inputs, name=node.name, **attributes)
+    return rewriter.op(op_type, inputs, attributes, name=node.name)
 
 
 def pads_nothing(node: Node) -> bool:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import onnx
 import onnx_graphsurgeon as gs
@@ -27,7 +27,7 @@ from .interface import drop_outputs, fix_shapes
 from .parity import ParityReport, Reference
 from .statistics import Statistics
 
-Source = str | Path | ModelProto | gs.Graph
+Source: TypeAlias = str | Path | ModelProto | gs.Graph
 VERIFY = ("off", "final", "each")
 
 

@@ -8,6 +8,7 @@ from onnx import TensorProto
 
 from .. import dtypes, symbolic
 from ..graph import Node, Shape, Value
+from ..tensor import Tensor
 from .facts import CONTENT_LIMIT, Facts, content_of, rule, unknown_dim
 
 
@@ -45,7 +46,7 @@ def constant_of_shape(node: Node) -> Sequence[Facts]:
     if result is not None and dtype in dtypes.INTEGER | {dtypes.BOOL} and len(result) <= 1:
         count = symbolic.product(result)
         if isinstance(count, int) and 0 <= count <= CONTENT_LIMIT:
-            number = int(fill.numpy().ravel()[0]) if hasattr(fill, "numpy") else 0
+            number = int(fill.numpy().ravel()[0]) if isinstance(fill, Tensor) else 0
             content = (number,) * count
     return (Facts(dtype, result, content),)
 

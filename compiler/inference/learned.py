@@ -22,11 +22,14 @@ def scaled(node: Node) -> Sequence[Facts]:
     return (Facts(dtypes.FLOAT, known(node.input(0))[1]),)
 
 
+_OTHER_KIND: dict[int, int] = {dtypes.STRING: dtypes.INT64, dtypes.INT64: dtypes.STRING}
+
+
 @rule("ai.onnx.ml::LabelEncoder")
 def label_encoder(node: Node) -> Sequence[Facts]:
     dtype, shape = known(node.input(0))
     if node.version < 2:
-        return (Facts({dtypes.STRING: dtypes.INT64, dtypes.INT64: dtypes.STRING}.get(dtype, 0), shape),)
+        return (Facts(_OTHER_KIND.get(dtype, dtypes.UNKNOWN), shape),)
     table = node.attr("values_tensor")
     if isinstance(table, Tensor):
         return (Facts(table.dtype, shape),)

@@ -57,12 +57,12 @@ def run_tool(python: str, tool: str, source: Path, target: Path, timeout: float)
 def judge(row: dict[str, Any], original: Path, target: Path, reference: Reference) -> None:
     """Add nodes and the verdict to a row."""
     before = count_nodes(onnx.load(str(original), load_external_data=False))
-    model = onnx.load(str(target))
+    model = onnx.load(str(target), load_external_data=False)
     row["nodes"], row["other_domains"] = count_nodes(model)
     row["contrib_added"] = max(row["other_domains"] - before[1], 0)
     inputs = [i.name for i in onnx.load(str(original), load_external_data=False).graph.input]
     row["inputs_changed"] = inputs != [i.name for i in model.graph.input]
-    report = reference.compare(model)
+    report = reference.compare(target)
     row["verdict"] = {"proven": "right", "mismatch": "wrong", "not-run": "not run"}[report.status]
     row["reason"] = report.reason
 

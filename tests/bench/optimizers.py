@@ -62,7 +62,7 @@ def _ort_basic(path: str) -> Callable[[], Any]:
 def _planish(path: str) -> Callable[[], Any]:
     import planish
 
-    return lambda: planish.optimize(path, verify="off").proto()
+    return lambda: planish.optimize(path, verify="off")
 
 
 TOOLS: dict[str, tuple[str, Callable[[str], Callable[[], Any]]]] = {
@@ -86,7 +86,10 @@ def main() -> None:
         seconds.append(time.perf_counter() - started)
     if result is None:
         raise SystemExit("the tool returned nothing")
-    onnx.save(result, target)
+    if isinstance(result, onnx.ModelProto):
+        onnx.save(result, target)
+    else:
+        result.save(target)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     row = {"seconds": min(seconds), "peak_mib": peak, "version": importlib.metadata.version(package)}
     print(json.dumps(row))

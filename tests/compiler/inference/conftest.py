@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from onnx import ModelProto, TensorProto, numpy_helper
 from onnx.backend.test.case.node import collect_testcases
+
 from planish.compiler import dtypes, symbolic
 from planish.compiler.graph import Value
 from planish.compiler.inference import infer_model

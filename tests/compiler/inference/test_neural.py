@@ -8,6 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 from onnx import TensorProto, helper
+
 from planish.compiler import symbolic
 from planish.compiler.inference import RULES, infer_model
 from planish.compiler.reading import load
@@ -160,7 +161,7 @@ def test_einsum_joins_a_symbol_with_a_number():
 def test_layer_normalization_statistics():
     node = helper.make_node("LayerNormalization", ["x", "s"], ["y", "m", "d"], axis=1)
     inputs = {"x": (TensorProto.FLOAT16, ["N", 3, 4]), "s": (TensorProto.FLOAT16, [3, 4])}
-    outputs = {n: (0, None) for n in "ymd"}
+    outputs = dict.fromkeys("ymd", (0, None))
     facts = inferred(model_of([node], inputs, outputs))
     assert [t for t, _ in facts] == [TensorProto.FLOAT16, FLOAT, FLOAT]
     assert [str(d) for d in facts[1][1]] == ["N", "1", "1"]
@@ -180,7 +181,7 @@ def test_batch_normalization_before_and_since_opset_14():
 def test_lstm_layouts(layout, expected):
     node = helper.make_node("LSTM", ["x", "w", "r"], ["y", "h", "c"], direction="bidirectional", layout=layout)
     inputs = {"x": (FLOAT, ["T", "B", 5]), "w": (FLOAT, [2, 32, 5]), "r": (FLOAT, [2, 32, 8])}
-    facts = inferred(model_of([node], inputs, {n: (0, None) for n in "yhc"}))
+    facts = inferred(model_of([node], inputs, dict.fromkeys("yhc", (0, None))))
     assert [str(d) for d in facts[0][1]] == expected
     assert [str(d) for d in facts[1][1]] == (["2", "B", "8"] if layout == 0 else ["T", "2", "8"])
 
@@ -193,7 +194,7 @@ def test_attention_with_a_cache():
         "q": (FLOAT, ["B", "S", 64]), "k": (FLOAT, ["B", "S", 32]), "v": (FLOAT, ["B", "S", 16]),
         "pk": (FLOAT, ["B", 2, "P", 16]), "pv": (FLOAT, ["B", 2, "P", 8]),
     }  # fmt: skip
-    facts = inferred(model_of([node], inputs, {n: (0, None) for n in ("y", "ok", "ov", "s")}, opset=23))
+    facts = inferred(model_of([node], inputs, dict.fromkeys(("y", "ok", "ov", "s"), (0, None)), opset=23))
     texts = [[str(d) for d in shape] for _, shape in facts]
     assert texts[0] == ["B", "S", "32"] and texts[1][3] == "16" and texts[2][3] == "8"
     assert texts[3][:3] == ["B", "4", "S"] and texts[1][2] == texts[2][2] == texts[3][3] == "S + P"
@@ -229,6 +230,6 @@ def test_missing_facts_and_odd_attributes_never_raise():
                 helper.make_node(op, names, ["y", "b", "c"], domain=domain, pads=[1], axes=[7], axis=9),
                 helper.make_node(op, [names[0]], ["z"], domain=domain),
             ]
-            inputs = {n: (0 if shape is None else TensorProto.INT64, shape) for n in names}
+            inputs = dict.fromkeys(names, (0 if shape is None else TensorProto.INT64, shape))
             proto = model_of(nodes, inputs, {"y": (0, None)}, opset=opset, extra_opsets=[domain] if domain else ())
             inferred(proto)
