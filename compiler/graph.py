@@ -96,8 +96,8 @@ class Value:
 class Node:
     """One operation. `op` is the type with its domain ("Conv", "com.microsoft::Gelu")."""
 
-    __slots__ = ("_attributes", "_attributes_changed", "_constant", "alive", "bodies", "domain", "graph", "inputs", "name",
-                 "next", "op", "op_type", "order", "origins", "outputs", "overload", "previous", "proto",
+    __slots__ = ("_attributes", "_attributes_changed", "_constant", "alive", "bodies", "domain", "graph", "inputs",
+                 "name", "next", "op", "op_type", "order", "origins", "outputs", "overload", "previous", "proto",
                  "provenance_changed", "rewritten_by", "version")  # fmt: skip
 
     def __init__(self, op_type: str, domain: str, graph: Graph, proto: NodeProto | None = None) -> None:

@@ -8,7 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto
 
-from . import dtypes, symbolic, symbolic_text
+from . import dtypes, symbolic
 from .errors import ModelError
 from .graph import Graph, Node, Value
 from .model import Model
@@ -215,7 +215,7 @@ def declared_facts(declared: TypeProto, model: Model) -> tuple[int, tuple[symbol
         if dim.WhichOneof("value") == "dim_value" and dim.dim_value >= 0:
             dims.append(dim.dim_value)
         elif dim.dim_param:
-            dims.append(symbolic_text.parse(dim.dim_param))
+            dims.append(symbolic.parse(dim.dim_param))
         else:
             dims.append(symbolic.symbol(model.fresh_symbol()))
     return tensor.elem_type, tuple(dims)

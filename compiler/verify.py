@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 from .errors import PassError
@@ -13,7 +14,9 @@ Invariant = Callable[[Graph], Iterator[str]]
 
 def verify(model: Model, culprit: str = "") -> None:
     """Raise PassError naming every broken invariant; `culprit` is the pass that ran last."""
-    broken = [f"{name}: {text}" for graph in model.graphs() for name, rule in INVARIANTS.items() for text in rule(graph)]
+    broken = [
+        f"{name}: {text}" for graph in model.graphs() for name, rule in INVARIANTS.items() for text in rule(graph)
+    ]
     broken += [f"unique-names: {text}" for text in _unique_names(model)]
     if broken:
         raise PassError("broken invariants: " + "; ".join(broken[:5]), where=culprit)
@@ -71,7 +74,7 @@ def _linked(graph: Graph) -> Iterator[str]:
     nodes = list(graph)
     if len(nodes) != graph.count:
         yield f"{len(nodes)} nodes are linked, {graph.count} are counted"
-    for before, after in zip(nodes, nodes[1:], strict=False):
+    for before, after in itertools.pairwise(nodes):
         if before.order >= after.order or after.previous is not before:
             yield f"{before.label} and {after.label} are out of order"
 

@@ -81,8 +81,7 @@ class FoldConstants(Pass):
             if node in context.unfoldable or not _foldable(node):
                 continue
             if all(v is None or v.constant is not None or v.producer in chosen for v in node.inputs):
-                if node.inputs or node.op not in ("Constant",):
-                    chosen[node] = None
+                chosen[node] = None
         return list(chosen)
 
     def _evaluate(self, context: Context, chosen: list[Node]) -> dict[Value, Tensor]:

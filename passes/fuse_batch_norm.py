@@ -20,7 +20,8 @@ class FuseBatchNorm(RewritePass):
         y = BatchNormalization(Conv(x, w, b), s, t, m, v)   =>   y = Conv(x, w', b')
         w' = w * s / sqrt(v + eps)      b' = (b - m) * s / sqrt(v + eps) + t
 
-    Covers Conv, ConvTranspose (grouped too), Gemm, and MatMul of rank 2, which becomes Gemm. Any number of spatial axes.
+    Covers Conv, ConvTranspose (grouped too) with any number of spatial axes, Gemm, and MatMul of rank 2, which becomes
+    Gemm.
 
     Legal when
         Weights and statistics are constants that the caller cannot override, the layer's output has no other reader,

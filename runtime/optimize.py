@@ -54,8 +54,8 @@ class Options:
 class Result:
     """An optimized model with the account of how it came about.
 
-    model: the IR. journal: every rewrite and remark. parity: the proof, None with verify="off". held_back: rewrites that
-    were found to be wrong and taken back. seconds: of the optimization alone.
+    model: the IR. journal: every rewrite and remark. parity: the proof, None with verify="off". held_back: rewrites
+    that were found to be wrong and taken back. seconds: of the optimization alone.
     """
 
     model: Model

@@ -74,7 +74,7 @@ def _symbol(info: ValueInfoProto, axis: int) -> str:
 def size_choices(graph: GraphProto) -> Iterator[dict[str, int]]:
     """Sizes for the symbolic dimensions to try: leading axes small, the others from short to image-like."""
     names = symbols_of(graph)
-    leading = {_symbol(i, 0) for i in required_inputs(graph) if i.type.tensor_type.shape.dim and len(i.type.tensor_type.shape.dim) > 1}
+    leading = {_symbol(i, 0) for i in required_inputs(graph) if len(i.type.tensor_type.shape.dim) > 1}
     if not names:
         yield {}
         return

@@ -71,7 +71,7 @@ def _update(value: Value, fact: Facts) -> bool:
 
 
 def refresh(nodes: Iterable[Node]) -> list[Node]:
-    """Infer these nodes again and, where something new became known, what reads them; returns the nodes that changed."""
+    """Infer these nodes again and, where something new became known, what reads them; returns those that changed."""
     pending = deque(nodes)
     changed: list[Node] = []
     budget = 100_000  # facts only become sharper, so this ends by itself; the bound is for a faulty plug-in rule

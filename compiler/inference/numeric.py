@@ -101,9 +101,9 @@ def arithmetic(node: Node) -> Sequence[Facts]:
     shape = broadcast(node, [_shape(v) for v in inputs])
     dtype = _dtype(inputs[0])
     content = None
-    if dtype in dtypes.SIGNED and node.op in _BINARY_CONTENT and len(inputs) >= 2:
-        if node.op != "Mod" or not node.attr("fmod", 0):
-            content = combine(inputs, shape, _BINARY_CONTENT[node.op])
+    countable = dtype in dtypes.SIGNED and node.op in _BINARY_CONTENT and len(inputs) >= 2
+    if countable and not (node.op == "Mod" and node.attr("fmod", 0)):
+        content = combine(inputs, shape, _BINARY_CONTENT[node.op])
     return (Facts(dtype, shape, content),)
 
 

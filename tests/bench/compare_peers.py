@@ -1,6 +1,6 @@
 """planish beside its peers on a folder of models: nodes left, right or wrong numbers, seconds, memory, latency.
 
-    python tests/bench/compare_peers.py MODELS [--samples FEEDS] [--python VENV/bin/python] [--json OUT] [--markdown OUT]
+    python tests/bench/compare_peers.py MODELS [--samples FEEDS] [--python PEERS/bin/python] [--json OUT]
 
 Every tool runs in a process of its own, so that a crash is a row of the table. Results are judged against the
 original in ONNX Runtime with its optimizations off.
@@ -159,7 +159,8 @@ def main(
                     cell["latency"] = latency_ratio(path, target, reference.feeds[0])
             row["tools"][tool] = cell
         rows.append(row)
-        click.echo(f"{path.stem}: " + ", ".join(f"{t} {c.get('nodes', '')} {c['verdict']}" for t, c in row["tools"].items()))
+        cells = [f"{tool} {cell.get('nodes', '')} {cell['verdict']}" for tool, cell in row["tools"].items()]
+        click.echo(f"{path.stem}: {', '.join(cells)}")
         if json_path:
             json_path.write_text(json.dumps(rows, indent=1))
     text = markdown(rows, chosen)

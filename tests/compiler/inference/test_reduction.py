@@ -111,4 +111,4 @@ def test_top_k_shares_one_unknown_extent():
 def test_running_total_of_contents():
     nodes = [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("CumSum", ["s", "axis"], ["y"])]
     value = fact_of(nodes, X, [("axis", np.array(0, np.int64))])
-    assert [str(d) for d in value.content] == ["N", "N + 3", "N + W + 3"]
+    assert [str(d) for d in value.content] == ["N", "N + 3", "W + N + 3"]

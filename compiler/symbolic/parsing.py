@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 
-from .symbolic import Dim, add, floordiv, mod, mul, sub, symbol
+from .polynomial import Dim, add, floordiv, mod, mul, sub, symbol
 
 _HYPHENATED = re.compile(r"[A-Za-z_]-|-[A-Za-z_]")
 

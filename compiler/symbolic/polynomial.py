@@ -1,15 +1,9 @@
-"""Exact integer arithmetic on symbolic dimensions.
-
-A `Dim` is an int or an `Expr`. An Expr is a polynomial with integer coefficients over atoms: symbols (non-negative
-integers such as dim_params), floor divisions, remainders, maxima and minima. It is kept in one canonical form, so two
-expressions that are equal as polynomials over the same atoms compare equal; a result that is constant is always an
-int. Every identity used here holds for all non-negative values of the symbols for which the divisors are not zero.
-"""
+"""Polynomials with integer coefficients over atoms, in one canonical form; their sums, products and quotients."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import Union
 
 Dim = Union[int, "Expr"]
@@ -89,7 +83,8 @@ class Expr:
         return text(self)
 
 
-def _make(terms: dict[Monomial, int]) -> Dim:
+def make(terms: dict[Monomial, int]) -> Dim:
+    """The int or Expr with these terms."""
     if not terms:
         return 0
     if len(terms) == 1 and () in terms:
@@ -97,33 +92,34 @@ def _make(terms: dict[Monomial, int]) -> Dim:
     return Expr(terms)
 
 
-def _terms(value: Dim) -> dict[Monomial, int]:
+def terms_of(value: Dim) -> dict[Monomial, int]:
+    """Monomial -> coefficient; an int has the empty monomial only."""
     if isinstance(value, Expr):
         return value.terms
     return {(): int(value)} if value else {}
 
 
-def _of_atom(atom: Atom) -> Expr:
+def of_atom(atom: Atom) -> Expr:
     return Expr({((atom, 1),): 1})
 
 
 def symbol(name: str) -> Expr:
     """A non-negative integer unknown."""
-    return _of_atom(Atom("symbol", name))
+    return of_atom(Atom("symbol", name))
 
 
 def add(a: Dim, b: Dim) -> Dim:
     """a + b."""
     if isinstance(a, int) and isinstance(b, int):
         return a + b
-    terms = dict(_terms(a))
-    for monomial, coefficient in _terms(b).items():
+    terms = dict(terms_of(a))
+    for monomial, coefficient in terms_of(b).items():
         merged = terms.get(monomial, 0) + coefficient
         if merged:
             terms[monomial] = merged
         else:
             del terms[monomial]
-    return _make(terms)
+    return make(terms)
 
 
 def neg(a: Dim) -> Dim:
@@ -146,7 +142,7 @@ def mul(a: Dim, b: Dim) -> Dim:
         a, b = b, a
     assert isinstance(a, Expr)
     if isinstance(b, int):
-        return a if b == 1 else _make({m: c * b for m, c in a.terms.items()} if b else {})
+        return a if b == 1 else make({m: c * b for m, c in a.terms.items()} if b else {})
     terms: dict[Monomial, int] = {}
     for left, x in a.terms.items():
         for right, y in b.terms.items():
@@ -156,7 +152,7 @@ def mul(a: Dim, b: Dim) -> Dim:
                 terms[monomial] = merged
             else:
                 terms.pop(monomial, None)
-    return _make(terms)
+    return make(terms)
 
 
 def _times(left: Monomial, right: Monomial) -> Monomial:
@@ -193,19 +189,19 @@ def exact_div(a: Dim, b: Dim) -> Dim | None:
     if a == b:
         return 1
     if isinstance(b, int) or len(b.terms) == 1:
-        ((divisor, coefficient),) = _terms(b).items()
+        ((divisor, coefficient),) = terms_of(b).items()
         return _divide_by_monomial(a, divisor, coefficient)
     return _long_division(a, b)
 
 
 def _divide_by_monomial(a: Dim, divisor: Monomial, coefficient: int) -> Dim | None:
     terms: dict[Monomial, int] = {}
-    for monomial, value in _terms(a).items():
+    for monomial, value in terms_of(a).items():
         rest = _without(monomial, divisor)
         if rest is None or value % coefficient:
             return None
         terms[rest] = value // coefficient
-    return _make(terms)
+    return make(terms)
 
 
 def _without(monomial: Monomial, divisor: Monomial) -> Monomial | None:
@@ -230,12 +226,12 @@ def _long_division(a: Dim, b: Expr) -> Dim | None:
     for _ in range(16):
         if a == 0:
             return quotient
-        terms = _terms(a)
+        terms = terms_of(a)
         top = max(terms, key=_degree)
         rest = _without(top, lead)
         if rest is None or terms[top] % b.terms[lead]:
             return None
-        step = _make({rest: terms[top] // b.terms[lead]})
+        step = make({rest: terms[top] // b.terms[lead]})
         quotient = add(quotient, step)
         a = sub(a, mul(step, b))
     return None
@@ -258,7 +254,7 @@ def floordiv(a: Dim, b: Dim) -> Dim:
     exact = exact_div(a, b)
     if exact is not None:
         return exact
-    return _of_atom(Atom("//", operands=(a, b)))
+    return of_atom(Atom("//", operands=(a, b)))
 
 
 def _floordiv_by_int(a: Expr, b: int) -> Dim:
@@ -273,23 +269,23 @@ def _floordiv_by_int(a: Expr, b: int) -> Dim:
             whole[monomial] = quotient
         if remainder:
             rest[monomial] = remainder
-    outside, inner = _make(whole), _make(rest)
+    outside, inner = make(whole), make(rest)
     if isinstance(inner, int):
         return add(outside, inner // b)
     common = math.gcd(b, *(c for m, c in inner.terms.items() if m))
     if common > 1:  # (6N + 3)//4 == (3N + 1)//2
-        inner = _make({m: c // common for m, c in inner.terms.items() if c // common})
+        inner = make({m: c // common for m, c in inner.terms.items() if c // common})
         return add(outside, floordiv(inner, b // common))
     nested = _only_division(inner)
     if nested is not None:  # (x//2 + c)//3 == (x + 2c)//6
         numerator, divisor, offset = nested
         return add(outside, floordiv(add(numerator, offset * divisor), divisor * b))
-    return add(outside, _of_atom(Atom("//", operands=(inner, b))))
+    return add(outside, of_atom(Atom("//", operands=(inner, b))))
 
 
 def _only_division(value: Dim) -> tuple[Dim, int, int] | None:
     """(x, d, c) if `value` is x//d + c with a positive int d."""
-    terms = dict(_terms(value))
+    terms = dict(terms_of(value))
     offset = terms.pop((), 0)
     if len(terms) != 1:
         return None
@@ -312,134 +308,6 @@ def mod(a: Dim, b: Dim) -> Dim:
     return sub(a, mul(b, floordiv(a, b)))
 
 
-def truncdiv(a: Dim, b: Dim) -> Dim | None:
-    """The quotient rounded towards zero, as ONNX divides integers; None where the signs are not known."""
-    if isinstance(a, int) and isinstance(b, int):
-        if b == 0:
-            return None
-        quotient = abs(a) // abs(b)
-        return quotient if (a < 0) == (b < 0) else -quotient
-    exact = exact_div(a, b)
-    if exact is not None:
-        return exact
-    if provably_nonnegative(a) and (provably_positive(b) or (isinstance(b, Expr) and provably_nonnegative(b))):
-        return floordiv(a, b)
-    return None
-
-
-def maximum(a: Dim, b: Dim) -> Dim:
-    """The larger one."""
-    if isinstance(a, int) and isinstance(b, int):
-        return max(a, b)
-    if provably_nonnegative(sub(a, b)):
-        return a
-    return b if provably_nonnegative(sub(b, a)) else _extreme("max", a, b)
-
-
-def minimum(a: Dim, b: Dim) -> Dim:
-    """The smaller one."""
-    if isinstance(a, int) and isinstance(b, int):
-        return min(a, b)
-    if provably_nonnegative(sub(a, b)):
-        return b
-    return a if provably_nonnegative(sub(b, a)) else _extreme("min", a, b)
-
-
-def _extreme(kind: str, a: Dim, b: Dim) -> Dim:
-    return _of_atom(Atom(kind, operands=(a, b) if text(a) <= text(b) else (b, a)))
-
-
-def _lower_bound(atom: Atom, positive: frozenset[str]) -> int | None:
-    """A number that the atom never falls below; None if there is none."""
-    if atom.kind == "symbol":
-        return 1 if atom.name in positive else 0
-    left, right = atom.operands
-    if atom.kind == "//":
-        if provably_nonnegative(left, positive) and (isinstance(right, Expr) or right > 0):
-            return 0 if provably_nonnegative(right, positive) else None
-        return None
-    bounds = [lower_bound(left, positive), lower_bound(right, positive)]
-    present = [b for b in bounds if b is not None]
-    if atom.kind == "max":
-        return max(present, default=None)
-    return min(present) if len(present) == 2 else None
-
-
-def lower_bound(a: Dim, positive: frozenset[str] = frozenset()) -> int | None:
-    """A number that `a` never falls below, if one is easy to see; `positive`: symbols known to be at least 1."""
-    if isinstance(a, int):
-        return a
-    bound = 0
-    for monomial, coefficient in a.terms.items():
-        least = 1
-        for atom, _power in monomial:
-            low = _lower_bound(atom, positive)
-            if low is None or low < 0:
-                return None
-            least *= low
-        if coefficient < 0 and monomial:
-            return None
-        bound += coefficient * least
-    return bound
-
-
-def provably_nonnegative(a: Dim, positive: frozenset[str] = frozenset()) -> bool:
-    """True only if `a` >= 0 for all values of the symbols."""
-    bound = lower_bound(a, positive)
-    return bound is not None and bound >= 0
-
-
-def provably_positive(a: Dim, positive: frozenset[str] = frozenset()) -> bool:
-    """True only if `a` >= 1 for all values of the symbols."""
-    bound = lower_bound(a, positive)
-    return bound is not None and bound >= 1
-
-
-def symbols(a: Dim) -> frozenset[str]:
-    """Names of the symbols that occur anywhere in `a`."""
-    if isinstance(a, int):
-        return frozenset()
-    found: set[str] = set()
-    for monomial in a.terms:
-        for atom, _ in monomial:
-            found |= {atom.name} if atom.kind == "symbol" else set().union(*(symbols(o) for o in atom.operands))
-    return frozenset(found)
-
-
-def substitute(a: Dim, values: Mapping[str, Dim]) -> Dim:
-    """`a` with symbols replaced."""
-    if isinstance(a, int):
-        return a
-    result: Dim = 0
-    for monomial, coefficient in a.terms.items():
-        term: Dim = coefficient
-        for atom, power in monomial:
-            replaced = _substitute_atom(atom, values)
-            for _ in range(power):
-                term = mul(term, replaced)
-        result = add(result, term)
-    return result
-
-
-def _substitute_atom(atom: Atom, values: Mapping[str, Dim]) -> Dim:
-    if atom.kind == "symbol":
-        return values.get(atom.name, _of_atom(atom))
-    left, right = (substitute(o, values) for o in atom.operands)
-    return {"//": floordiv, "max": maximum, "min": minimum}[atom.kind](left, right)
-
-
-def evaluate(a: Dim, values: Mapping[str, int]) -> int:
-    """The number for given symbols.
-
-    Raises:
-        KeyError: a symbol has no value.
-    """
-    result = substitute(a, values)
-    if isinstance(result, Expr):
-        raise KeyError(", ".join(sorted(symbols(result))))
-    return result
-
-
 def _atom_text(atom: Atom) -> str:
     if atom.kind == "symbol":
         return atom.name
@@ -450,7 +318,7 @@ def _atom_text(atom: Atom) -> str:
 
 
 def text(a: Dim) -> str:
-    """Canonical text, e.g. "2*N*H + 3" or "(H - 1)//2 + 1"; `symbolic_text.parse` reads it."""
+    """Canonical text, e.g. "2*N*H + 3" or "(H - 1)//2 + 1"; `parsing.parse` reads it."""
     if isinstance(a, int):
         return str(a)
     parts: list[str] = []
