@@ -85,10 +85,10 @@ class EliminateCommonSubexpressions(Pass):
                 self._nodes(context, body, known, contents)
             if node.op == "Constant" or not is_deterministic(node) or node.bodies:
                 continue
-            twin = known.setdefault(_key(node), node)
+            twin = _first(known, _key(node), node)
             if twin is node:
                 meaning = _content_key(node)
-                twin = contents.setdefault(meaning, node) if meaning is not None else node
+                twin = _first(contents, meaning, node) if meaning is not None else node
             if twin is not node:
                 self._merge(context, node, twin)
 
@@ -103,6 +103,14 @@ class EliminateCommonSubexpressions(Pass):
             return
         rewriter.note(f"the same as {twin.label}")
         rewriter.commit()
+
+
+def _first(known: _Known, key: Hashable, node: Node) -> Node:
+    """The first living node with this key: a merge can leave the producers of what it removed without readers."""
+    first = known.get(key)
+    if first is None or not first.alive:
+        known[key] = first = node
+    return first
 
 
 def _key(node: Node) -> Hashable:
