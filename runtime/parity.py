@@ -240,7 +240,7 @@ def _same(a: Any, b: Any) -> bool:
         return a.shape == b.shape and a.tobytes() == b.tobytes() if a.dtype != object else bool((a == b).all())
     if isinstance(a, list | tuple) and isinstance(b, list | tuple):
         return len(a) == len(b) and all(_same(x, y) for x, y in zip(a, b, strict=True))
-    return bool(a == b)
+    return type(a) is type(b) and bool(a == b)
 
 
 def _has_random(model: ModelProto) -> bool:
