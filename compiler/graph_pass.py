@@ -41,6 +41,7 @@ class Context:
 
     target: "onnx" (standard operators only), "ort" or "tensorrt". fold_budget: bytes by which folding may make the
     constants larger in the whole run. evaluator: None means that only what can be folded symbolically is.
+    memory: what passes remember from one of their runs to the next, by name.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Context:
     evaluator: Evaluator | None = None
     fold_budget: int = 16 << 20
     unfoldable: set[Node] = field(default_factory=set)
+    memory: dict[str, object] = field(default_factory=dict)
 
     def remark(self, kind: Any, pass_name: str, node: Node, text: str) -> None:
         self.journal.add_remark(Remark(kind, pass_name, node.label, node.graph.path, text))

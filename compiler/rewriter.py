@@ -276,7 +276,7 @@ class Rewriter:
                 for dead in remove_if_dead(node, touched):
                     if dead.op != "Constant":
                         removed.append((dead.op, dead.label))
-        for value in self._constants:
+        for value in [*self._constants, *self._replacements]:
             drop_unused_initializer(value)
         return tuple(removed)
 

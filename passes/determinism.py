@@ -12,7 +12,10 @@ _KNOWN_DOMAINS = frozenset({"", "ai.onnx.ml", "com.microsoft"})
 
 def is_deterministic(node: Node) -> bool:
     """False for random operators (Dropout in training included), and for unknown domains, whose ops we cannot judge."""
-    if node.domain not in _KNOWN_DOMAINS or node.op_type in _RANDOM or node.graph.model.function_of(node):
+    function = node.graph.model.function_of(node)
+    if function is not None:
+        return all(is_deterministic(inner) for inner in function)
+    if node.domain not in _KNOWN_DOMAINS or node.op_type in _RANDOM:
         return False
     if node.op == "Dropout":
         return is_inference_dropout(node)

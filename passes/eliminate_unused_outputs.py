@@ -10,7 +10,7 @@ from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 
 # op -> the outputs that the operator's specification declares optional
-_OPTIONAL: dict[str, frozenset[int]] = {
+OPTIONAL_OUTPUTS: dict[str, frozenset[int]] = {
     "Dropout": frozenset({1}),
     "MaxPool": frozenset({1}),
     "LSTM": frozenset({0, 1, 2}),
@@ -43,11 +43,11 @@ class EliminateUnusedOutputs(RewritePass):
     """
 
     name: ClassVar[str] = "eliminate-unused-outputs"
-    patterns: ClassVar[tuple[OpPattern, ...]] = (op("|".join(_OPTIONAL), where=lambda n: len(n.outputs) > 1),)
+    patterns: ClassVar[tuple[OpPattern, ...]] = (op("|".join(OPTIONAL_OUTPUTS), where=lambda n: len(n.outputs) > 1),)
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         node = match.root
-        unread = [i for i, v in enumerate(node.outputs) if v is not None and not v.uses and i in _OPTIONAL[node.op]]
+        unread = [i for i, v in enumerate(node.outputs) if v is not None and not v.uses and i in OPTIONAL_OUTPUTS[node.op]]
         if not unread:
             rewriter.refuse("")
         if len(unread) == sum(v is not None for v in node.outputs):

@@ -36,9 +36,18 @@ def _names_made(nodes: Iterable[NodeProto]) -> list[str]:
     return found
 
 
+def _handed_on(model: ModelProto) -> list[str]:
+    """Outputs that no node makes (inputs, weights): a branch hands them out through an Identity."""
+    made = set(_names_made(model.graph.node))
+    return [info.name for info in model.graph.output if info.name not in made]
+
+
 def _branch(model: ModelProto, suffix: str) -> onnx.GraphProto:
     names = {name: f"{name}{suffix}" for name in _names_made(model.graph.node)}
     nodes = _renamed(model.graph.node, names)
+    for name in _handed_on(model):
+        names[name] = f"{name}{suffix}"
+        nodes.append(helper.make_node("Identity", [name], [names[name]]))
     outputs = []
     for info in model.graph.output:
         outputs.append(ValueInfoProto())
@@ -54,7 +63,9 @@ def in_branches(model: ModelProto) -> ModelProto:
     graph = wrapped.graph
     del graph.node[:]
     graph.input.append(helper.make_tensor_value_info("condition_of_the_case", TensorProto.BOOL, []))
-    made = [info.name for info in model.graph.output]
+    for info in graph.output:
+        info.name += "_handed_on" if info.name in _handed_on(model) else ""
+    made = [info.name for info in graph.output]
     branches = {f"{word}_branch": _branch(model, f"_{word}") for word in ("then", "else")}
     graph.node.append(helper.make_node("If", ["condition_of_the_case"], made, name="the_if", **branches))
     return wrapped
