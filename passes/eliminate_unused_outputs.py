@@ -47,7 +47,8 @@ class EliminateUnusedOutputs(RewritePass):
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         node = match.root
-        unread = [i for i, v in enumerate(node.outputs) if v is not None and not v.uses and i in OPTIONAL_OUTPUTS[node.op]]
+        optional = OPTIONAL_OUTPUTS[node.op]
+        unread = [i for i, v in enumerate(node.outputs) if v is not None and not v.uses and i in optional]
         if not unread:
             rewriter.refuse("")
         if len(unread) == sum(v is not None for v in node.outputs):
