@@ -211,6 +211,8 @@ class Rewriter:
             while index >= len(node.inputs):
                 node.inputs.append(None)
             node.set_input(index, value)
+            if old is not None and old.producer is None:
+                drop_unused_initializer(old)
             if value is not None and value.producer is not None:
                 self._check_order(value, node)
                 touched[value.producer] = None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..compiler.graph_pass import Pass
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_nodes import EliminateDeadNodes
+from .eliminate_default_inputs import EliminateDefaultInputs
 from .eliminate_no_ops import EliminateNoOps
 from .eliminate_unused_outputs import EliminateUnusedOutputs
 from .fold_constants import FoldConstants
@@ -17,6 +18,7 @@ _ALL: tuple[type[Pass], ...] = (
     FoldConstants,
     EliminateNoOps,
     EliminateUnusedOutputs,
+    EliminateDefaultInputs,
     FuseBatchNorm,
     FuseScaleShift,
     FuseAffineIntoNextLayer,
