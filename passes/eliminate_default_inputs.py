@@ -54,5 +54,7 @@ class EliminateDefaultInputs(RewritePass):
     @staticmethod
     def _reason(match: Match) -> str:
         states = [match.root.input(5), match.root.input(6)]
-        overridable = next((v.name for v in states if v is not None and v.overridable), None)
-        return f"initial state {overridable} is also a graph input, so the caller may override it" if overridable else ""
+        open_to_caller = next((v.name for v in states if v is not None and v.overridable), None)
+        if open_to_caller is None:
+            return ""
+        return f"initial state {open_to_caller} is also a graph input, so the caller may override it"
