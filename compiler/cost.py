@@ -37,17 +37,24 @@ def elements(value: Value | None, sizes: Mapping[str, int] | None = None) -> int
     """Number of elements of a value, with symbols bound to `sizes` or else 1; 0 if the rank is unknown."""
     if value is None or value.shape is None:
         return 0
-    return max(_number(symbolic.product(value.shape), sizes), 0)
+    count = 1
+    for dim in value.shape:
+        count *= dim if isinstance(dim, int) else _number(dim, sizes)
+    return max(count, 0)
 
 
 def _number(dim: Dim, sizes: Mapping[str, int] | None) -> int:
     if isinstance(dim, int):
         return dim
-    names = symbolic.symbols(dim)
     try:
-        return symbolic.evaluate(dim, {name: (sizes or {}).get(name, 1) for name in names})
-    except (ZeroDivisionError, KeyError):
+        return symbolic.evaluate(dim, _OneUnlessGiven(sizes or {}))
+    except ZeroDivisionError:
         return 0
+
+
+class _OneUnlessGiven(dict[str, int]):
+    def __missing__(self, name: str) -> int:
+        return 1
 
 
 def cost_of(node: Node, sizes: Mapping[str, int] | None = None) -> Cost:

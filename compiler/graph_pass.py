@@ -53,6 +53,16 @@ class Context:
     fold_budget: int = 16 << 20
     unfoldable: set[Node] = field(default_factory=set)
     memory: dict[str, object] = field(default_factory=dict)
+    _by_op: dict[str, dict[Node, None]] = field(default_factory=dict)
+    _indexed: int = -1
+
+    def nodes_of(self, ops: Iterable[str]) -> list[Node]:
+        """The living nodes of some operators, without a walk over all others."""
+        fresh = self.model.nodes() if self._indexed < 0 else self.changes.touched[self._indexed :]
+        for node in fresh:
+            self._by_op.setdefault(node.op, {})[node] = None
+        self._indexed = len(self.changes.touched)
+        return [node for name in sorted(ops) for node in self._by_op.get(name, ()) if node.alive]
 
     def remark(self, kind: Any, pass_name: str, node: Node, text: str) -> None:
         self.journal.add_remark(Remark(kind, pass_name, node.label, node.graph.path, text))
@@ -128,7 +138,7 @@ class RewritePass(Pass):
 
     def _candidates(self, context: Context, since: int, roots: frozenset[str]) -> list[Node]:
         if since < 0:
-            return [node for node in context.model.nodes() if node.op in roots]
+            return context.nodes_of(roots)
         touched = downstream(context.changes.touched[since:], self.depth - 1)
         return [node for node in touched if node.alive and node.op in roots]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from .bounds import maximum, minimum
-from .polynomial import Atom, Dim, Expr, add, floordiv, mul, of_atom
+from .polynomial import Atom, Dim, add, floordiv, mul, of_atom
 
 
 def symbols(a: Dim) -> frozenset[str]:
@@ -42,12 +42,27 @@ def _substitute_atom(atom: Atom, values: Mapping[str, Dim]) -> Dim:
 
 
 def evaluate(a: Dim, values: Mapping[str, int]) -> int:
-    """The number for given symbols.
+    """The number for given symbols, without building expressions on the way.
 
     Raises:
         KeyError: a symbol has no value.
+        ZeroDivisionError: a divisor is 0 for these values.
     """
-    result = substitute(a, values)
-    if isinstance(result, Expr):
-        raise KeyError(", ".join(sorted(symbols(result))))
+    if isinstance(a, int):
+        return a
+    result = 0
+    for monomial, coefficient in a.terms.items():
+        term = coefficient
+        for atom, power in monomial:
+            term *= _evaluate_atom(atom, values) ** power
+        result += term
     return result
+
+
+def _evaluate_atom(atom: Atom, values: Mapping[str, int]) -> int:
+    if atom.kind == "symbol":
+        return values[atom.name]
+    left, right = (evaluate(o, values) for o in atom.operands)
+    if atom.kind == "//":
+        return left // right
+    return max(left, right) if atom.kind == "max" else min(left, right)
