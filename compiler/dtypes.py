@@ -20,6 +20,7 @@ FLOATING = frozenset({FLOAT, DOUBLE, FLOAT16, BFLOAT16})
 SIGNED = frozenset({TensorProto.INT8, TensorProto.INT16, INT32, INT64})
 UNSIGNED = frozenset({TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64})
 INTEGER = SIGNED | UNSIGNED
+_EPSILON: dict[int, float] = {DOUBLE: 2.0**-52, FLOAT: 2.0**-23, FLOAT16: 2.0**-10, BFLOAT16: 2.0**-7}
 
 _BITS_BY_NAME = {
     "FLOAT": 32, "DOUBLE": 64, "FLOAT16": 16, "BFLOAT16": 16, "INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64,
@@ -35,6 +36,11 @@ BITS: dict[int, int] = {
 def nbytes(dtype: int, elements: int) -> int:
     """Bytes that `elements` elements of `dtype` take when packed; strings and unknown types count as 0."""
     return (BITS.get(dtype, 0) * elements + 7) // 8
+
+
+def epsilon(dtype: int) -> float:
+    """Distance from 1 to the next larger number of a floating type."""
+    return _EPSILON[dtype]
 
 
 def name_of(dtype: int) -> str:

@@ -7,141 +7,127 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..compiler.graph import Node, Value
+from ..compiler.graph import Graph, Node, Value
 from ..compiler.graph_pass import RewritePass
-from ..compiler.pattern import Match, OpPattern, ValuePattern, any_, known, maybe, op
+from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .batch_norm import affine_of, batch_norm_of
-from .linear_layers import bias_of, pads_nothing, rounded, weight_of
+from .affine import ARITHMETIC_OPS, affine_of
+from .axis_arrays import VIEW_OPS, above
+from .linear_layers import LINEAR_OPS, fold_input_affine, pads_nothing, weight_index
 
-_X = any_("x")
-_BEFORE: tuple[ValuePattern, ...] = (
-    batch_norm_of(_X),
-    op("Add|Mul", _X, known("c"), node="affine", commutative=True),
-    op("Sub|Div", _X, known("c"), node="affine"),
-    op("Sub", known("c"), _X, node="affine"),
-)
+_AFFINE = frozenset({*ARITHMETIC_OPS.split("|"), "BatchNormalization"})
+_LINEAR = frozenset(LINEAR_OPS.split("|"))
+_RECTIFIERS = frozenset({"Relu", "LeakyRelu", "PRelu"})
+_POOLS = frozenset({"MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"})
+_TRANSPARENT = VIEW_OPS | _RECTIFIERS | _POOLS
+_LONGEST = 8  # nodes between the affine node and a layer
+
+_Path = tuple[Node, list[Node]]  # a layer, and the nodes between it and the affine node from the bottom up
 
 
 @dataclass(frozen=True)
 class FuseAffineIntoNextLayer(RewritePass):
-    """Fold a constant scale or shift per input channel, or an inference BatchNormalization, into the layer above it.
+    """Fold a constant scale or shift per input channel, or an inference BatchNormalization, into the layers above it.
 
     Before => After
-        y = Conv(x * s + t, w, b)   =>   y = Conv(x, w * s, b + sum(w * t))
+        y = Conv(x * s + t, w, b)       =>   y = Conv(x, w * s, b + sum(w * t))
+        y = Conv(LeakyRelu(x / 3), w)   =>   y = Conv(LeakyRelu(x), w / 3)
+
+    Conv, ConvTranspose, Gemm and MatMul take it in. Between them and the affine node there may be Transpose, Reshape,
+    Squeeze, Unsqueeze and Flatten; a positive scale also passes Relu, LeakyRelu, PRelu and MaxPool, any scale
+    AveragePool. All readers must be such layers; each takes it in.
 
     Legal when
-        The constants are one finite number, or one per input channel, and do not broadcast x; the affine output has no
-        other reader; weight and bias are constants that the caller cannot override. A shift needs a layer without
-        padding: the border of zeros is added after the shift, so it would not be shifted.
+        The constants are finite, one number or one per input channel, and do not broadcast x; weights and biases are
+        constants that the caller cannot override; no folded number overflows. A shift needs a layer without
+        padding: the border of zeros is added after the shift, so it would not be shifted. No shift passes a rectifier.
 
     Pays when
-        Always.
+        Always: a node goes and the layers cost the same.
 
     Numerics
         Computed in float64 and rounded once.
     """
 
     name: ClassVar[str] = "fuse-affine-into-next-layer"
-    patterns: ClassVar[tuple[OpPattern, ...]] = tuple(
-        op("Conv|Gemm|MatMul", before, known("w"), maybe(known("b")), node="linear") for before in _BEFORE
-    )
+    patterns: ClassVar[tuple[OpPattern, ...]] = (op(LINEAR_OPS),)
+
+    @property
+    def depth(self) -> int:
+        return _LONGEST
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
-        linear = match.node("linear")
-        x, weight = match["x"], weight_of(linear, rewriter)
-        if weight.ndim < 2 or (linear.op == "MatMul" and weight.ndim != 2):
-            rewriter.refuse("the weight is not a matrix")
-        if linear.op == "Gemm" and linear.int_attr("transA", 0):
-            rewriter.refuse("the input of Gemm is transposed")
-        channels = _input_channels(linear, weight)
-        scale, shift = _affine(match, x, linear, channels, rewriter)
-        if shift.any() and linear.op == "Conv" and not pads_nothing(linear):
-            rewriter.refuse("the layer pads with zeros, which the shift would not reach")
-        dtype = match["w"].dtype
-        scaled, offset = _folded(linear, weight, scale, shift)
-        new_weight = rewriter.constant(rounded(scaled, dtype, rewriter), match["w"].name)
-        inputs: list[Value | None] = [x, new_weight]
-        attributes = dict(linear.attributes)
-        old_bias = bias_of(linear, rewriter)
-        if linear.op == "Gemm":
-            offset = offset * linear.float_attr("alpha", 1.0)
-            attributes["beta"] = None
-        if old_bias is not None or offset.any():
-            if linear.op == "MatMul":
-                rewriter.refuse("MatMul has no bias to take the shift")
-            bias = offset if old_bias is None else old_bias + offset
-            inputs.append(rewriter.constant(rounded(bias, dtype, rewriter), f"{linear.label}.bias"))
-        elif linear.op == "Gemm" and rewriter.opset() < 11:
-            rewriter.refuse("Gemm needs its bias before opset 11")
-        rewriter.replace(linear.output, rewriter.op(linear.op_type, inputs, attributes, name=linear.name))
+        node = _affine_below(match.root)
+        if node is None:
+            rewriter.refuse("")
+        affine = affine_of(node, rewriter)
+        paths = _layers_above(node, rewriter)
+        for layer, between in paths:
+            scale, shift = affine.scale, affine.shift
+            for step in between:
+                scale, shift = _passed(step, scale, shift, rewriter)
+            x = between[-1].output if between else affine.x
+            rewriter.replace(layer.output, fold_input_affine(layer, x, scale, shift, rewriter))
+        rewriter.replace(node.output, affine.x)
 
 
-def _input_channels(linear: Node, weight: np.ndarray) -> int:
-    if linear.op == "Conv":
-        return int(weight.shape[1]) * linear.int_attr("group", 1)
-    return int(weight.shape[1 if linear.op == "Gemm" and linear.int_attr("transB", 0) else 0])
+def _data_input(layer: Node) -> Value | None:
+    return layer.input(1 - weight_index(layer))
 
 
-def _affine(
-    match: Match, x: Value, linear: Node, channels: int, rewriter: Rewriter
+def _affine_below(layer: Node) -> Node | None:
+    """The affine node that the layer's data comes from, through transparent nodes only."""
+    value = _data_input(layer)
+    for _ in range(_LONGEST):
+        node = None if value is None or value.index else value.producer
+        if node is None or node.graph is not layer.graph:
+            return None
+        if node.op in _AFFINE:
+            return node
+        if node.op not in _TRANSPARENT:
+            return None
+        value = node.inputs[0]
+    return None
+
+
+def _layers_above(node: Node, rewriter: Rewriter) -> list[_Path]:
+    """Every layer that reads the affine node, with what stands between; refuses if anything else reads it."""
+    found: list[_Path] = []
+    pending: list[_Path] = [(node, [])]
+    while pending:
+        below, between = pending.pop()
+        for reader, index in below.output.uses:
+            if isinstance(reader, Graph):
+                rewriter.refuse(f"{below.op} output {below.output.name} is a graph output")
+            if reader.graph is node.graph and reader.op in _LINEAR and index == 1 - weight_index(reader):
+                found.append((reader, between))
+            elif reader.graph is node.graph and reader.op in _TRANSPARENT and index == 0:
+                pending.append((reader, [*between, reader]))
+            else:
+                rewriter.refuse(f"{below.op} output {below.output.name} is also read by {reader.op} {reader.label}")
+    return found
+
+
+def _passed(
+    step: Node, scale: np.ndarray, shift: np.ndarray, rewriter: Rewriter
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(scale, shift) per input channel."""
-    if x.rank is None or x.rank < 2:
-        rewriter.refuse("the rank of the input is not known")
-    axis = 1 if linear.op == "Conv" else x.rank - 1
-    if x.shape is None or x.shape[axis] != channels:
-        rewriter.refuse("the input's channels are not known to be the layer's")
-    if "norm" in match.named:
-        if axis != 1:
-            rewriter.refuse("the normalized axis is not the layer's input axis")
-        scale, shift = affine_of(match.node("norm"), match, rewriter)
-    else:
-        affine = match.node("affine")
-        if affine.version < 7:
-            rewriter.refuse("broadcasting is explicit before opset 7")
-        scale, shift = _arithmetic(affine, match, _per_axis(match.array("c"), x.rank, axis, channels, rewriter))
-    if len(scale) != channels or not (np.isfinite(scale).all() and np.isfinite(shift).all()):
-        rewriter.refuse("scale or shift do not fit the channels or are not finite")
+    """Scale and shift on the other side of a node that they commute with; refuses if they do not."""
+    if step.op in VIEW_OPS:
+        moved_scale, moved_shift = above(step, scale), above(step, shift)
+        if moved_scale is None or moved_shift is None:
+            rewriter.refuse(f"the channels cannot be followed through {step.op} {step.label}")
+        return moved_scale, moved_shift
+    if step.op != "AveragePool" and step.op != "GlobalAveragePool" and not (scale > 0).all():
+        rewriter.refuse(f"a scale that is not positive does not pass {step.op}")
+    if step.op in _RECTIFIERS:
+        if shift.any():
+            rewriter.refuse(f"a shift does not pass {step.op}")
+        return scale, shift
+    if any(v is not None and v.uses for v in step.outputs[1:]):
+        rewriter.refuse(f"the indices of {step.op} are read")
+    if any(extent != 1 for array in (scale, shift) for extent in array.shape[2:]):
+        rewriter.refuse(f"the constant varies along the axes that {step.op} pools")
+    counts_border = step.op == "AveragePool" and step.int_attr("count_include_pad", 0)
+    if shift.any() and counts_border and not (pads_nothing(step) and not step.int_attr("ceil_mode", 0)):
+        rewriter.refuse("the pooling averages over a border of zeros, which the shift would not reach")
     return scale, shift
-
-
-def _per_axis(constant: np.ndarray, rank: int, axis: int, channels: int, rewriter: Rewriter) -> np.ndarray:
-    if constant.ndim > rank:
-        rewriter.refuse("the constant has more axes than the input")
-    shape = (1,) * (rank - constant.ndim) + constant.shape
-    if any(extent != 1 for i, extent in enumerate(shape) if i != axis) or shape[axis] not in (1, channels):
-        rewriter.refuse("the constant is not one number per input channel")
-    return np.broadcast_to(constant.astype(np.float64).ravel(), (channels,))
-
-
-def _arithmetic(affine: Node, match: Match, constant: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    one, zero = np.ones_like(constant), np.zeros_like(constant)
-    match affine.op:
-        case "Add":
-            return one, constant
-        case "Mul":
-            return constant, zero
-        case "Div":
-            with np.errstate(divide="ignore"):
-                return one / constant, zero
-        case _ if affine.inputs[0] is match["c"]:
-            return -one, constant
-    return one, -constant
-
-
-def _folded(
-    linear: Node, weight: np.ndarray, scale: np.ndarray, shift: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """The weight for unscaled input, and what the shift adds to each output channel."""
-    if linear.op == "Conv":
-        group = linear.int_attr("group", 1)
-        outputs, inputs = weight.shape[0], weight.shape[1]
-        by_group = weight.reshape(group, outputs // group, inputs, *weight.shape[2:])
-        factor = scale.reshape(group, 1, inputs, *(1,) * (weight.ndim - 2))
-        addend = shift.reshape(group, 1, inputs, *(1,) * (weight.ndim - 2))
-        offset = (by_group * addend).sum(axis=tuple(range(2, by_group.ndim))).reshape(outputs)
-        return (by_group * factor).reshape(weight.shape), offset
-    if linear.op == "Gemm" and linear.int_attr("transB", 0):
-        return weight * scale[None, :], weight @ shift
-    return weight * scale[:, None], shift @ weight

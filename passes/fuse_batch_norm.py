@@ -8,8 +8,8 @@ from typing import ClassVar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .batch_norm import affine_of, batch_norm_of
-from .linear_layers import LINEAR_OPS, channel_axis, fold_output_affine, output_channels
+from .affine import affine_of
+from .layer_below import LONGEST_PATH, fuse_into_layer_below, layer_below
 
 
 @dataclass(frozen=True)
@@ -21,11 +21,12 @@ class FuseBatchNorm(RewritePass):
         w' = w * s / sqrt(v + eps)      b' = (b - m) * s / sqrt(v + eps) + t
 
     Covers Conv, ConvTranspose (grouped too) with any number of spatial axes, Gemm, and MatMul of rank 2, which becomes
-    Gemm.
+    Gemm; also through Transpose, Reshape, Squeeze, Unsqueeze and Flatten between layer and norm.
 
     Legal when
-        Weights and statistics are constants that the caller cannot override, the layer's output has no other reader,
-        the norm is in inference mode with its statistics unread, and no folded number overflows the weights' type.
+        Weights and statistics are constants that the caller cannot override, the layer's output and every view of it
+        have no other reader, the normalized channels are the layer's, the norm is in inference mode with its
+        statistics unread, and no folded number overflows the weights' type.
 
     Pays when
         Always; except a large weight that other layers share, which would be stored twice.
@@ -35,13 +36,14 @@ class FuseBatchNorm(RewritePass):
     """
 
     name: ClassVar[str] = "fuse-batch-norm"
-    patterns: ClassVar[tuple[OpPattern, ...]] = (batch_norm_of(op(LINEAR_OPS, node="linear")),)
+    patterns: ClassVar[tuple[OpPattern, ...]] = (op("BatchNormalization"),)
+
+    @property
+    def depth(self) -> int:
+        return LONGEST_PATH
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
-        linear, norm = match.node("linear"), match.node("norm")
-        if channel_axis(linear) != 1:
-            rewriter.refuse("the layer's channels are not the axis that is normalized")
-        scale, shift = affine_of(norm, match, rewriter)
-        if output_channels(linear) != len(scale):
-            rewriter.refuse("the number of channels is not known")
-        rewriter.replace(norm.output, fold_output_affine(linear, scale, shift, rewriter))
+        place = layer_below(match.root.inputs[0], match.root)
+        if place is None:
+            rewriter.refuse("")
+        fuse_into_layer_below(match.root, place, affine_of(match.root, rewriter), rewriter)

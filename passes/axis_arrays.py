@@ -1,0 +1,114 @@
+"""Constants beside a tensor that vary along some of its axes only, and how they move through views of the tensor.
+
+The form: a float64 array of rank 0 if it is one number, else with one axis per axis of the tensor, of extent 1 where
+it does not vary. An array in this form never broadcasts the tensor.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..compiler import symbolic
+from ..compiler.graph import Node, Shape, Value
+from ..compiler.rewriter import Rewriter
+
+VIEW_OPS = frozenset({"Transpose", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"})
+_LARGEST = 1 << 20  # elements; what varies along that much is no scale or bias
+
+
+def beside(constant: np.ndarray, tensor: Value, rewriter: Rewriter) -> np.ndarray:
+    """The constant in the form above; refuses if it broadcasts `tensor`, or might."""
+    if constant.ndim == 0:
+        return np.asarray(constant, np.float64)
+    shape = tensor.shape
+    if shape is None:
+        rewriter.refuse("the rank of the tensor is not known")
+    if constant.ndim > len(shape):
+        rewriter.refuse("the constant has more axes than the tensor")
+    aligned = constant.reshape((1,) * (len(shape) - constant.ndim) + constant.shape)
+    if any(extent not in (1, known) for extent, known in zip(aligned.shape, shape)):
+        rewriter.refuse("the constant broadcasts the tensor")
+    return collapsed(np.asarray(aligned, np.float64))
+
+
+def collapsed(array: np.ndarray) -> np.ndarray:
+    """Axes along which nothing varies shortened to 1; a single number as rank 0."""
+    for axis, extent in enumerate(array.shape):
+        if extent > 1 and array.size <= _LARGEST:
+            first = array.take([0], axis)
+            if (array == first).all():
+                array = first
+    return array.reshape(()) if array.size == 1 else array
+
+
+def below(view: Node, array: np.ndarray) -> np.ndarray | None:
+    """From beside a view's output to beside its input; None if the axes cannot be followed."""
+    if array.ndim == 0 or view.op == "Identity":
+        return array
+    source = view.inputs[0]
+    if view.op == "Transpose":
+        order = view.ints_attr("perm") or tuple(reversed(range(array.ndim)))
+        return array.transpose(np.argsort(order))
+    return None if source is None else regrouped(array, view.output.shape, source.shape)
+
+
+def above(view: Node, array: np.ndarray) -> np.ndarray | None:
+    """From beside a view's input to beside its output; None if the axes cannot be followed."""
+    if array.ndim == 0 or view.op == "Identity":
+        return array
+    source = view.inputs[0]
+    if view.op == "Transpose":
+        return array.transpose(view.ints_attr("perm") or tuple(reversed(range(array.ndim))))
+    return None if source is None else regrouped(array, source.shape, view.output.shape)
+
+
+def regrouped(array: np.ndarray, old: Shape | None, new: Shape | None) -> np.ndarray | None:
+    """The array after its tensor is reshaped from `old` to `new`; None if the axes cannot be followed."""
+    blocks = None if old is None or new is None else axis_blocks(old, new)
+    if blocks is None or old is None or new is None:
+        return None
+    expanded, target = list(array.shape), [1] * len(new)
+    for mine, others in blocks:
+        if all(array.shape[i] == 1 for i in mine):
+            continue
+        for axes, shape, extents in ((mine, old, expanded), (others, new, target)):
+            for i in axes:
+                extent = shape[i]
+                if not isinstance(extent, int):
+                    return None
+                extents[i] = extent
+    if np.prod(expanded, dtype=object) > _LARGEST:
+        return None
+    return collapsed(np.broadcast_to(array, expanded).reshape(target))
+
+
+def axis_blocks(old: Shape, new: Shape) -> list[tuple[range, range]] | None:
+    """The smallest runs of axes of both shapes with equal products, in order; None if they cannot be told."""
+    blocks, i, j = [], 0, 0
+    while i < len(old) and j < len(new):
+        start_i, start_j = i, j
+        mine, others = old[i], new[j]
+        i, j = i + 1, j + 1
+        while mine != others:
+            if symbolic.exact_div(others, mine) is not None and i < len(old):
+                mine, i = symbolic.mul(mine, old[i]), i + 1
+            elif symbolic.exact_div(mine, others) is not None and j < len(new):
+                others, j = symbolic.mul(others, new[j]), j + 1
+            elif _smaller(mine, others) and i < len(old):
+                mine, i = symbolic.mul(mine, old[i]), i + 1
+            elif _smaller(others, mine) and j < len(new):
+                others, j = symbolic.mul(others, new[j]), j + 1
+            else:
+                return None
+        blocks.append((range(start_i, i), range(start_j, j)))
+    if any(d != 1 for d in (*old[i:], *new[j:])):
+        return None
+    if i < len(old):
+        blocks.append((range(i, len(old)), range(j, j)))
+    if j < len(new):
+        blocks.append((range(i, i), range(j, len(new))))
+    return blocks
+
+
+def _smaller(a: symbolic.Dim, b: symbolic.Dim) -> bool:
+    return isinstance(a, int) and isinstance(b, int) and 0 < a < b
