@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import enum
 import inspect
+import json
 import re
+import typing
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
@@ -105,7 +107,8 @@ class Pass:
             if key not in fields:
                 known = ", ".join(fields) or "none"
                 raise OptionError(f"pass {cls.name} has no option '{key}'", hint=f"its options: {known}")
-            values[fields[key].name] = _option_value(cls.name, key, text, fields[key].default)
+            name = fields[key].name
+            values[name] = _option_value(cls.name, key, text, typing.get_type_hints(cls)[name])
         return cls(**values)
 
 
@@ -178,22 +181,21 @@ def downstream(nodes: Iterable[Node], levels: int) -> list[Node]:
     return list(found)
 
 
+_PLAIN = re.compile(r"[^\s,={}\"](?:[^,={}\"\n]*[^\s,={}\"])?")
+
+
 def _option_text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    """The text of an option's value in a pipeline; quoted as in JSON where it would not be read back otherwise."""
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return text if _PLAIN.fullmatch(text) else json.dumps(text)
 
 
-def _option_value(pass_name: str, key: str, text: str, default: object) -> object:
+def _option_value(pass_name: str, key: str, text: str, kind: Any) -> object:
+    """The value of an option, whose type is bool, int, float or str."""
     try:
-        if isinstance(default, bool):
-            return {"true": True, "false": False}[text.lower()]
-        if isinstance(default, int):
-            return int(text)
-        if isinstance(default, float):
-            return float(text)
+        return {"true": True, "false": False}[text.lower()] if kind is bool else kind(text)
     except (KeyError, ValueError) as error:
-        kind = type(default).__name__
-        raise OptionError(f"pass {pass_name}: option {key}={text} is not of type {kind}") from error
-    return text
+        raise OptionError(f"pass {pass_name}: option {key}={text} is not of type {kind.__name__}") from error
 
 
 _NAME = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*$")
@@ -203,6 +205,3 @@ def check_name(name: str) -> None:
     """Pass names are lower-case words joined by hyphens."""
     if not _NAME.match(name):
         raise OptionError(f"'{name}' is not a pass name (lower-case words joined by hyphens)")
-
-
-

@@ -3,11 +3,13 @@
     eliminate-dead-nodes,(fold-constants,fuse-conv-bn{...})*,eliminate-common-subexpressions
 
 Items are separated by commas; options stand in braces; a group in parentheses with a star is repeated until a round
-changes nothing. `str(Pipeline)` gives the text back.
+changes nothing; the name of a pipeline stands for its stages. `str(Pipeline)` gives the text back.
 """
 
 from __future__ import annotations
 
+import difflib
+import json
 import re
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -58,30 +60,35 @@ class Pipeline:
         return Pipeline(tuple(stages))
 
 
-_ITEM = re.compile(r"\s*([A-Za-z0-9_.:-]+)\s*(?:\{([^{}]*)\})?\s*")
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_ITEM = re.compile(rf"\s*([A-Za-z0-9_.:-]+)\s*(?:\{{((?:[^{{}}\"]|{_QUOTED})*)\}})?\s*")
+_OPTION = re.compile(rf"\s*([^=,\"]*?)\s*(?:=\s*({_QUOTED}|[^,\"]*?)\s*)?(?:,|$)")
 
 
-def parse(text: str, registry: Mapping[str, type[Pass]]) -> Pipeline:
-    """Read pipeline text.
+def parse(text: str, registry: Mapping[str, type[Pass]], named: Mapping[str, str] = {}) -> Pipeline:
+    """Read pipeline text; `named` gives the texts of named pipelines.
 
     Raises:
         OptionError: unknown pass or option, or text that does not fit the grammar, with the position.
     """
-    stages, position = _items(text, 0, registry, nested=False)
+    text = text.rstrip()
+    if not text:
+        return Pipeline(())
+    stages, position = _items(text, 0, registry, named, nested=False)
     if position != len(text):
         raise OptionError(f"pipeline text: unexpected '{text[position]}' at position {position}")
     return Pipeline(tuple(stages))
 
 
 def _items(
-    text: str, position: int, registry: Mapping[str, type[Pass]], nested: bool
+    text: str, position: int, registry: Mapping[str, type[Pass]], named: Mapping[str, str], nested: bool
 ) -> tuple[list[Pass | Group], int]:
     stages: list[Pass | Group] = []
     while True:
         while position < len(text) and text[position].isspace():
             position += 1
         if not nested and text.startswith("(", position):
-            inner, position = _items(text, position + 1, registry, nested=True)
+            inner, position = _items(text, position + 1, registry, {}, nested=True)
             if not text.startswith(")*", position):
                 raise OptionError(f"pipeline text: ')*' expected at position {position}")
             position += 2
@@ -90,7 +97,10 @@ def _items(
             item = _ITEM.match(text, position)
             if item is None:
                 raise OptionError(f"pipeline text: a pass name is expected at position {position}")
-            stages.append(_one(item[1], item[2] or "", registry))
+            if item[1] in named and item[1] not in registry and item[2] is None:
+                stages.extend(parse(named[item[1]], registry).stages)
+            else:
+                stages.append(_one(item[1], item[2] or "", registry))
             position = item.end()
         if not text.startswith(",", position):
             return stages, position
@@ -100,18 +110,39 @@ def _items(
 def _one(name: str, options: str, registry: Mapping[str, type[Pass]]) -> Pass:
     kind = registry.get(name)
     if kind is None:
-        close = [n for n in registry if name in n or n in name]
+        close = difflib.get_close_matches(name, registry, n=3)
         raise OptionError(
             f"there is no pass '{name}'",
             hint=f"did you mean {', '.join(close)}?" if close else "`planish passes` lists all",
         )
-    pairs: dict[str, str] = {}
-    for pair in filter(None, (p.strip() for p in options.split(","))):
-        key, equals, value = pair.partition("=")
-        if not equals:
-            raise OptionError(f"pass {name}: option '{pair}' has no value", hint=f"write {name}{{{pair}=...}}")
-        pairs[key.strip()] = value.strip()
-    return kind.from_options(pairs)
+    return kind.from_options(_option_texts(name, options))
+
+
+def _option_texts(name: str, text: str) -> dict[str, str]:
+    """Texts by option, from what stands between the braces."""
+    found: dict[str, str] = {}
+    position = 0
+    while position < len(text.rstrip()):
+        option = _OPTION.match(text, position)
+        if option is None:
+            raise OptionError(f"pass {name}: '{text[position:]}' is not of the form option=value")
+        key, value = option[1], option[2]
+        if value is None:
+            raise OptionError(f"pass {name}: option '{key}' has no value", hint=f"write {name}{{{key}=...}}")
+        if key in found:
+            raise OptionError(f"pass {name}: option '{key}' is given twice")
+        found[key] = _unquoted(name, value)
+        position = option.end()
+    return found
+
+
+def _unquoted(name: str, value: str) -> str:
+    if not value.startswith('"'):
+        return value
+    try:
+        return str(json.loads(value))
+    except ValueError as error:
+        raise OptionError(f"pass {name}: {value} is no quoted text: {error}") from error
 
 
 Observer = Callable[[Context, Pass], None]
@@ -155,7 +186,6 @@ def _run_group(group: Group, context: Context, instruments: Instruments) -> None
 
 
 def _run_pass(one: Pass, context: Context, since: int, round_number: int, instruments: Instruments) -> None:
-    model = context.model
     if instruments.before is not None:
         instruments.before(one.name)
     record = context.journal.open_run(one.name, round_number)
@@ -169,9 +199,9 @@ def _run_pass(one: Pass, context: Context, since: int, round_number: int, instru
     record.seconds = time.perf_counter() - started
     if not record.rewrites:
         return
-    for graph in model.graphs():
+    for graph in context.model.graphs():  # a pass may have put another model in place
         sort_nodes(graph)
     if instruments.check:
-        verify(model, one.name)
+        verify(context.model, one.name)
     if instruments.after is not None:
         instruments.after(context, one)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto
 
 from . import dtypes, symbolic
@@ -18,15 +18,18 @@ ORIGIN_KEY, PASS_KEY = "planish.from", "planish.by"
 _Scope = dict[str, Value]
 
 
-def load(source: str | Path | ModelProto) -> Model:
+def load(source: str | Path | ModelProto, *, folder: Path | None = None) -> Model:
     """Read a model from a path (external data is mapped, not read) or a ModelProto (which is not changed).
+
+    Args:
+        folder: where the external data of a ModelProto lies.
 
     Raises:
         ModelError: not an ONNX model, or one whose graph is broken (undefined or redefined names).
         UnsafeModelError: external data outside of the model's folder, or sizes that do not fit.
     """
     if isinstance(source, ModelProto):
-        return _read(source, None)
+        return _read(source, folder)
     path = Path(source)
     if not path.is_file():
         raise ModelError(f"no such file: '{path}'")
@@ -43,7 +46,7 @@ def _read(proto: ModelProto, folder: Path | None) -> Model:
     rest = ModelProto()
     for field, content in proto.ListFields():
         if field.name not in ("graph", "functions"):
-            _copy_field(rest, field.name, content)
+            copy_field(rest, field.name, content)
     model = Model(rest, _opsets(proto.opset_import), folder)
     reader = _Reader(model)
     model.graph = reader.graph(proto.graph, None, {})
@@ -54,7 +57,8 @@ def _read(proto: ModelProto, folder: Path | None) -> Model:
     return model
 
 
-def _copy_field(target: ModelProto, name: str, content: object) -> None:
+def copy_field(target: Message, name: str, content: object) -> None:
+    """Set a field of a protobuf message to what `ListFields` gave for it in another."""
     if isinstance(content, int | str | bytes | float):
         setattr(target, name, content)
     elif hasattr(content, "CopyFrom"):

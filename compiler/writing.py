@@ -39,8 +39,8 @@ def to_proto(model: Model) -> ModelProto:
     return proto
 
 
-def save(model: Model, path: str | Path, *, external_data: bool | None = None) -> None:
-    """Write the model, with its big tensors in `<name>.data` where it needs that.
+def save(model: Model, path: str | Path, *, external_data: bool | None = None) -> list[Path]:
+    """Write the model, with its big tensors in `<name>.data` where it needs that; returns the files written.
 
     Args:
         external_data: True puts every tensor of at least 1 KiB into the .data file, False forbids the file, None does
@@ -62,8 +62,7 @@ def save(model: Model, path: str | Path, *, external_data: bool | None = None) -
     if not wanted:
         for tensor in stored:
             _inline(tensor, sources.get(tensor.name))
-        _replace_files({path: [proto.SerializeToString()]})
-        return
+        return _replace_files({path: [proto.SerializeToString()]})
     moved, offset = [], 0
     for tensor in stored:
         source = sources.get(tensor.name)
@@ -74,7 +73,7 @@ def save(model: Model, path: str | Path, *, external_data: bool | None = None) -
         _refer(tensor, data_name, offset, source.nbytes)
         moved.append((offset, source))
         offset += source.nbytes
-    _replace_files({path.with_name(data_name): _data_stream(moved), path: [proto.SerializeToString()]})
+    return _replace_files({path.with_name(data_name): _data_stream(moved), path: [proto.SerializeToString()]})
 
 
 def _data_stream(moved: list[tuple[int, Tensor]]) -> Iterable[bytes | memoryview]:
@@ -111,7 +110,7 @@ def _inline(tensor: TensorProto, source: Tensor | None) -> None:
         tensor.ClearField("data_location")
 
 
-def _replace_files(contents: dict[Path, Iterable[bytes | memoryview]]) -> None:
+def _replace_files(contents: dict[Path, Iterable[bytes | memoryview]]) -> list[Path]:
     """Write each file beside its place and rename all only when every one is complete."""
     written: list[tuple[str, Path]] = []
     try:
@@ -126,6 +125,7 @@ def _replace_files(contents: dict[Path, Iterable[bytes | memoryview]]) -> None:
             os.chmod(name, 0o666 & ~mask)
         for name, path in written:
             os.replace(name, path)
+        return list(contents)
     except OSError as error:
         raise ModelError(f"cannot write '{path}': {error.strerror or error}") from error
     finally:
@@ -137,14 +137,16 @@ def _fill_graph(proto: GraphProto, graph: Graph) -> GraphProto:
     sort_nodes(graph)
     source = graph.proto
     proto.name = graph.name
-    alive = {value.name for node in graph for value in node.outputs if value is not None}
-    alive.update(value.name for value in [*graph.inputs, *graph.initializers, *graph.sparse_initializers])
+    produced = [value for node in graph for value in node.outputs if value is not None]
+    stored = [*graph.inputs, *graph.initializers, *graph.sparse_initializers]
+    alive = {value.name: value for value in (*produced, *stored)}
     if source is not None:
         if source.HasField("doc_string"):
             proto.doc_string = source.doc_string
         proto.metadata_props.extend(source.metadata_props)
         proto.quantization_annotation.extend(q for q in source.quantization_annotation if q.tensor_name in alive)
-        proto.value_info.extend(info for info in source.value_info if info.name in alive)
+        kept = [info for info in source.value_info if info.name in alive]
+        _copy_interface(proto.value_info, kept, [alive[info.name] for info in kept])
         _copy_interface(proto.input, source.input, graph.inputs)
         _copy_interface(proto.output, source.output, graph.outputs)
     proto.node.extend(_node(node) for node in graph)

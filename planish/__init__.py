@@ -22,13 +22,15 @@ from .compiler.pattern import any_, known, maybe, op
 from .compiler.reading import load
 from .compiler.writing import save, to_proto
 from .passes import PASSES, PIPELINES
-from .runtime.optimize import Result, optimize
+from .runtime.graphsurgeon_pass import graphsurgeon_pass
+from .runtime.optimize import optimize
+from .runtime.result import Result
 
 __version__ = "0.1.0"
 
 __all__ = [
     "PASSES", "PIPELINES", "Context", "Effect", "EvaluationError", "Graph", "Model", "ModelError", "Node",
     "OptionError", "Pass", "PassError", "PlanishError", "Result", "RewritePass", "UnsafeModelError",
-    "UnsupportedModelError", "Value", "VerificationError", "__version__", "any_", "known", "load", "maybe", "op",
-    "optimize", "save", "to_proto",
+    "UnsupportedModelError", "Value", "VerificationError", "__version__", "any_", "graphsurgeon_pass", "known",
+    "load", "maybe", "op", "optimize", "save", "to_proto",
 ]  # fmt: skip

@@ -2,173 +2,173 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 import tempfile
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
-import onnx
 import onnx_graphsurgeon as gs
 from onnx import ModelProto
 
 from ..compiler import pipeline as pipelines
-from ..compiler.errors import OptionError, VerificationError
-from ..compiler.graph_pass import Context, Pass
+from ..compiler.errors import OptionError, UnsupportedModelError, VerificationError
+from ..compiler.graph_pass import Context
 from ..compiler.inference import infer_model
-from ..compiler.journal import Fuel, Journal, Remark
+from ..compiler.journal import Fuel
 from ..compiler.model import Model
 from ..compiler.reading import load
-from ..compiler.writing import save, to_proto
-from ..passes import PASSES, PIPELINES
+from ..compiler.writing import save
+from ..passes import PIPELINES
 from .evaluator import OrtEvaluator
-from .interface import drop_outputs, fix_shapes
-from .parity import ParityReport, Reference
+from .interface import drop_outputs, fix_shapes, freeze_weights
+from .opset import convert_opset
+from .options import InputShapes, Names, Options, Plugin, Progress, byte_count, name_list, refuse_unknown, shape_map
+from .parity import Reference
+from .plugins import passes_of, registry_with
+from .result import Result
 from .statistics import Statistics
 
 Source: TypeAlias = str | Path | ModelProto | gs.Graph
-VERIFY = ("off", "final", "each")
 
 
-@dataclass
-class Options:
-    """What `optimize` is asked to do; see there."""
-
-    passes: str = "default"
-    skip: Sequence[str] = ()
-    target: str = "onnx"
-    opset: int | None = None
-    verify: str = "final"
-    samples: Path | None = None
-    seed: int = 0
-    outputs: Sequence[str] = ()
-    drop_outputs: Sequence[str] = ()
-    input_shapes: dict[str, tuple[int | str, ...]] = field(default_factory=dict)
-    freeze: bool = False
-    plugins: dict[str, type[Pass]] = field(default_factory=dict)
-    progress: Callable[[str], None] | None = None
-
-
-@dataclass
-class Result:
-    """An optimized model with the account of how it came about.
-
-    model: the IR. journal: every rewrite and remark. parity: the proof, None with verify="off". held_back: rewrites
-    that were found to be wrong and taken back. seconds: of the optimization alone.
-    """
-
-    model: Model
-    journal: Journal
-    before: Statistics
-    after: Statistics
-    pipeline: str
-    parity: ParityReport | None = None
-    held_back: tuple[str, ...] = ()
-    seconds: float = 0.0
-    verify_seconds: float = 0.0
-    _graphsurgeon: bool = False
-
-    @property
-    def remarks(self) -> list[Remark]:
-        return self.journal.remarks
-
-    def proto(self) -> ModelProto:
-        """The model as a ModelProto (tensors in other files stay references)."""
-        return to_proto(self.model)
-
-    def graph(self) -> gs.Graph:
-        """The model as a graphsurgeon graph."""
-        return gs.import_onnx(self.proto())
-
-    def save(self, path: str | Path, *, external_data: bool | None = None) -> None:
-        """Write the model; whole or not at all."""
-        save(self.model, path, external_data=external_data)
-
-
-def optimize(source: Source, **options: Any) -> Result:
+def optimize(
+    source: Source,
+    *,
+    passes: str | None = None,
+    skip: Names = (),
+    target: str = "onnx",
+    opset: int | None = None,
+    verify: str = "final",
+    samples: str | Path | None = None,
+    seed: int = 0,
+    outputs: Names = (),
+    drop_outputs: Names = (),
+    input_shapes: InputShapes = (),
+    freeze: bool = False,
+    plugins: Sequence[Plugin] = (),
+    fold_budget: int | str = "16MiB",
+    fuel: int | None = None,
+    reproducer: str | Path | None = None,
+    progress: Progress | None = None,
+    **unknown: object,
+) -> Result:
     """Optimize a model without changing what it computes.
 
     Args:
         source: path, ModelProto or graphsurgeon Graph; never changed.
-        passes: name of a pipeline ("default", ...) or pipeline text.
+        passes: pipeline text, in which the name of a pipeline ("default") stands for its passes; None runs the
+            passes of `plugins` and then "default".
         skip: names of passes to leave out.
-        target: "onnx" (standard operators only), "ort" or "tensorrt".
+        target: "onnx" (standard operators only), "ort" (those of ONNX Runtime too) or "tensorrt" (what its parser
+            takes).
         opset: convert to this opset first; None keeps the model's.
         verify: "off", "final" (compare the result with the original) or "each" (check invariants and numbers after
             every pass that changed something).
-        samples: .npz file with real inputs for the comparison.
+        samples: .npz file with real inputs for the comparison; seeded ones are drawn without it.
+        seed: of the drawn inputs.
         outputs, drop_outputs: graph outputs to keep, or to drop.
-        input_shapes: input name -> dimensions to fix.
+        input_shapes: input name -> dimensions to fix, or texts like "x:1,3,224,224".
         freeze: treat weights that are listed as inputs as constants and drop the listing.
-        plugins: further passes by name.
-        progress: called with the name of what is being done.
+        plugins: further passes: Pass classes, or Python files that define some.
+        fold_budget: bytes by which folding constants may make the file larger in all.
+        fuel: apply only the first so many rewrites.
+        reproducer: folder for what it takes to see a pass fail again, if one fails.
+        progress: called with the name of what is being done and the share of the steps that are over, from 0 to 1.
 
     Raises:
         PlanishError: bad options, a broken model, or a result that is wrong and could not be repaired.
     """
-    chosen = Options(**options)
-    if chosen.verify not in VERIFY:
-        raise OptionError(f"verify must be one of {', '.join(VERIFY)}, not '{chosen.verify}'")
-    job = _Job(source, chosen)
-    return job.run()
+    refuse_unknown(unknown, list(inspect.signature(optimize).parameters)[1:-1])
+    options = Options(
+        passes=passes, skip=name_list("skip", skip), target=target, opset=opset, verify=verify,
+        samples=Path(samples) if samples is not None else None, seed=seed, outputs=name_list("outputs", outputs),
+        drop_outputs=name_list("drop_outputs", drop_outputs), input_shapes=shape_map(input_shapes), freeze=freeze,
+        plugins=tuple(plugins), fold_budget=byte_count("fold_budget", fold_budget), fuel=fuel,
+        reproducer=Path(reproducer) if reproducer is not None else None, progress=progress,
+    )  # fmt: skip
+    return _Job(source, options).run()
 
 
 class _Job:
     def __init__(self, source: Source, options: Options) -> None:
         self.options = options
+        self.said: set[str] = set()
         self.source = gs.export_onnx(source) if isinstance(source, gs.Graph) else source
-        registry = {**PASSES, **options.plugins}
-        text = PIPELINES.get(options.passes, options.passes)
+        registry = registry_with(options.plugins)
         unknown = [name for name in options.skip if name not in registry]
         if unknown:
             raise OptionError(f"there is no pass '{unknown[0]}' to skip", hint="`planish passes` lists all")
-        self.pipeline = pipelines.parse(text, registry).without(options.skip)
+        extra = [kind.name for plugin in options.plugins for kind in passes_of(plugin)]
+        text = options.passes if options.passes is not None else ",".join([*extra, "default"])
+        self.pipeline = pipelines.parse(text, registry, PIPELINES).without(options.skip)
 
     def run(self) -> Result:
         self._say("reading")
-        original = self._prepare()
+        original = self._read()
+        infer_model(original)
         before = Statistics.of(original)
-        context, seconds = self._optimize(original, Fuel(), guard=self.options.verify == "each")
-        result = Result(
-            context.model, context.journal, before, Statistics.of(context.model), str(self.pipeline), seconds=seconds
-        )
+        self.source_bytes = _file_bytes(self.source, original)
+        context, seconds = self._optimize(self._convert(original), guard=self.options.verify == "each")
+        result = self._result(context, before, seconds)
         if self.options.verify != "off":
             started = time.perf_counter()
             result = self._prove(result)
             result.verify_seconds = time.perf_counter() - started
         return result
 
-    def _prepare(self) -> Model:
+    def _result(self, context: Context, before: Statistics, seconds: float) -> Result:
+        after = Statistics.of(context.model)
+        source = str(self.source) if isinstance(self.source, str | os.PathLike) else ""
+        return Result(
+            context.model, context.journal, before, after, str(self.pipeline), self.options.target, seconds=seconds,
+            source=source, source_bytes=self.source_bytes,
+        )  # fmt: skip
+
+    def _read(self) -> Model:
+        """The original with the interface that the user asks for."""
         model = load(self.source)
         options = self.options
         if options.freeze:
-            for value in list(model.graph.initializers):
-                if value.overridable:
-                    value.overridable = False
-                    value.shape = value.tensor.shape if value.tensor is not None else value.shape
-                    model.graph.inputs.remove(value)
+            freeze_weights(model)
         if options.outputs or options.drop_outputs:
             drop_outputs(model, options.outputs, options.drop_outputs)
         if options.input_shapes:
             fix_shapes(model, options.input_shapes)
-        if options.opset is not None and options.opset != model.opsets.get("", 0):
-            converted = onnx.version_converter.convert_version(to_proto(model), options.opset)
-            model = load(converted)
-        infer_model(model)
         return model
 
-    def _optimize(self, model: Model, fuel: Fuel, guard: bool = False) -> tuple[Context, float]:
-        context = Context(model, fuel=fuel, target=self.options.target, evaluator=OrtEvaluator())
+    def _convert(self, model: Model) -> Model:
+        if self.options.opset is None or self.options.opset == model.opsets.get(""):
+            return model
+        self._say(f"converting to opset {self.options.opset}")
+        converted = convert_opset(model, self.options.opset)
+        infer_model(converted)
+        return converted
+
+    def _prepare(self) -> Model:
+        model = self._read()
+        infer_model(model)
+        return self._convert(model)
+
+    def _optimize(
+        self, model: Model, limit: int | None = None, held_back: frozenset[str] = frozenset(), guard: bool = False
+    ) -> tuple[Context, float]:
+        limits = [n for n in (limit, self.options.fuel) if n is not None]
+        context = Context(
+            model, fuel=Fuel(min(limits, default=None), held_back), target=self.options.target,
+            evaluator=OrtEvaluator(), fold_budget=self.options.fold_budget,
+        )  # fmt: skip
         started = time.perf_counter()
         pipelines.run(self.pipeline, context, pipelines.Instruments(guard, self._say))
         return context, time.perf_counter() - started
 
     def _prove(self, result: Result) -> Result:
         self._say("running the original")
-        plain = self._prepare()
         with _Runnable() as folder:
-            reference = Reference(folder.place(plain, "original"), samples=self.options.samples, seed=self.options.seed)
+            original = folder.place(self._read(), "original")
+            reference = Reference(original, samples=self.options.samples, seed=self.options.seed)
             held_back: list[str] = []
             while True:
                 self._say("comparing")
@@ -176,15 +176,24 @@ class _Job:
                 result.held_back = tuple(held_back)
                 if result.parity.status != "mismatch":
                     return result
+                if not held_back:
+                    self._check_conversion(reference, folder)
                 guilty = self._guilty(reference, folder, frozenset(held_back), result.journal.count)
                 if guilty is None or guilty in held_back:
                     raise VerificationError(f"the result differs from the original: {result.parity.reason}")
                 held_back.append(guilty)
-                context, seconds = self._optimize(self._prepare(), Fuel(held_back=frozenset(held_back)))
-                result = Result(
-                    context.model, context.journal, result.before, Statistics.of(context.model), result.pipeline,
-                    seconds=seconds,
-                )  # fmt: skip
+                context, seconds = self._optimize(self._prepare(), held_back=frozenset(held_back))
+                result = self._result(context, result.before, seconds)
+
+    def _check_conversion(self, reference: Reference, folder: _Runnable) -> None:
+        if self.options.opset is None:
+            return
+        report = reference.compare(folder.place(self._prepare(), "converted"))
+        if report.status == "mismatch":
+            raise UnsupportedModelError(
+                f"converted to opset {self.options.opset} the model computes something else: {report.reason}",
+                hint="leave the opset as it is",
+            )
 
     def _guilty(
         self, reference: Reference, folder: _Runnable, held_back: frozenset[str], count: int
@@ -195,18 +204,29 @@ class _Job:
         while wrong - right > 1:
             middle = (right + wrong) // 2
             self._say(f"looking for the wrong rewrite ({right} to {wrong})")
-            context, _ = self._optimize(self._prepare(), Fuel(middle, held_back))
+            context, _ = self._optimize(self._prepare(), middle, held_back)
             if reference.compare(folder.place(context.model, "bisected")).status == "mismatch":
                 wrong = middle
             else:
                 right = middle
-        context, _ = self._optimize(self._prepare(), Fuel(wrong, held_back))
+        context, _ = self._optimize(self._prepare(), wrong, held_back)
         rewrites = list(context.journal.rewrites())
         return rewrites[wrong - 1].key if 0 < wrong <= len(rewrites) else None
 
     def _say(self, what: str) -> None:
+        """Report a step; one that comes again, as passes do in later rounds, does not count as progress."""
         if self.options.progress is not None:
-            self.options.progress(what)
+            steps = 1 + len({one.name for one in self.pipeline.passes()}) + 2 * (self.options.verify != "off")
+            self.options.progress(what, min(len(self.said) / steps, 1.0))
+            self.said.add(what)
+
+
+def _file_bytes(source: Source, model: Model) -> int:
+    """Bytes of a model's file with its external data; 0 if it came from memory."""
+    if not isinstance(source, str | os.PathLike):
+        return 0
+    tensors = [v.tensor for graph in model.graphs() for v in graph.initializers]
+    return os.stat(source).st_size + sum(t.nbytes for t in tensors if t is not None and t.external is not None)
 
 
 class _Runnable:

@@ -1,0 +1,81 @@
+"""The command `planish`: what users type, and how failures reach them.
+
+A failure is one line on stderr that says where, what and what to do, and an exit status: 2 bad options, 3 broken or
+unsafe model, 4 unsupported, 5 a pass failed, 6 different numbers, 7 a run failed, 130 interrupted, 1 anything else.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+import click
+
+from ..compiler.errors import OptionError, PlanishError
+from .inspect_command import inspect_model
+from .model_command import write_model
+from .optimize_command import optimize_model
+from .passes_command import list_passes
+
+INTERRUPTED = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(importlib.metadata.version("planish"), prog_name="planish", message="%(prog)s %(version)s")
+def cli() -> None:
+    """A graph-level optimizing compiler for ONNX models: every step proven numerically and shown with its reason."""
+
+
+for command in (optimize_model, inspect_model, list_passes, write_model):
+    cli.add_command(command)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command and leave with its exit status."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        status = run(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has gone, e.g. `planish passes | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def run(arguments: list[str]) -> int:
+    """Run the command; failures become lines on stderr. Returns the exit status."""
+    try:
+        return int(cli.main(arguments, prog_name="planish", standalone_mode=False) or 0)
+    except click.exceptions.Abort:
+        click.echo("planish: interrupted; nothing was written", err=True)
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        if "--debug" in arguments:
+            traceback.print_exc()
+        line, status = describe(error)
+        click.echo(f"planish: {line}", err=True)
+        return status
+
+
+def describe(error: Exception) -> tuple[str, int]:
+    """(one line for the user, exit status)."""
+    if isinstance(error, PlanishError):
+        place = f"{error.where}: " if error.where else ""
+        advice = f" ({error.hint})" if error.hint else ""
+        return " ".join(f"{place}{error.what}{advice}".split()), error.exit_code
+    if isinstance(error, click.UsageError):
+        command = error.ctx.command_path if error.ctx is not None else "planish"
+        return f"{' '.join(error.format_message().split())} (see {command} --help)", OptionError.exit_code
+    if isinstance(error, click.ClickException):
+        return error.format_message(), error.exit_code
+    if isinstance(error, OSError):
+        return f"{error.filename or 'file'}: {error.strerror or error}", 1
+    if isinstance(error, MemoryError):
+        return "out of memory", 1
+    reason = f"{type(error).__name__}: {error}".splitlines()[0]
+    return f"internal error, {reason} (please report it with what --debug prints)", 1
