@@ -12,9 +12,11 @@ from .fold_constants import FoldConstants
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_scale_shift import FuseScaleShift
+from .recognize_lstm import RecognizeLstm
 
 _ALL: tuple[type[Pass], ...] = (
     EliminateDeadNodes,
+    RecognizeLstm,
     FoldConstants,
     EliminateNoOps,
     EliminateUnusedOutputs,
