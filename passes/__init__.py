@@ -11,6 +11,7 @@ from .eliminate_unused_outputs import EliminateUnusedOutputs
 from .fold_constants import FoldConstants
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
+from .fuse_pad import FusePad
 from .fuse_scale_shift import FuseScaleShift
 from .recognize_lstm import RecognizeLstm
 
@@ -24,6 +25,7 @@ _ALL: tuple[type[Pass], ...] = (
     FuseBatchNorm,
     FuseScaleShift,
     FuseAffineIntoNextLayer,
+    FusePad,
     EliminateCommonSubexpressions,
 )
 

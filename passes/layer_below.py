@@ -9,6 +9,7 @@ from ..compiler.rewriter import Rewriter
 from .affine import Affine
 from .axis_arrays import VIEW_OPS, below
 from .linear_layers import LINEAR_OPS, fold_output_affine
+from .readers import refuse_other_readers
 
 _LINEAR = frozenset(LINEAR_OPS.split("|"))
 LONGEST_PATH = 8  # nodes from the affine node down to the layer
@@ -40,7 +41,7 @@ def layer_below(value: Value | None, reader: Node) -> LayerBelow | None:
 def fuse_into_layer_below(root: Node, place: LayerBelow, affine: Affine, rewriter: Rewriter) -> None:
     """Plan: the layer computes what `root` computes, and `root` goes."""
     for node in (*place.views, place.layer):
-        refuse_other_readers(node, rewriter)
+        refuse_other_readers(node.output, rewriter)
     scale, shift = affine.scale, affine.shift
     for view in place.views:
         moved_scale, moved_shift = below(view, scale), below(view, shift)
@@ -53,11 +54,3 @@ def fuse_into_layer_below(root: Node, place: LayerBelow, affine: Affine, rewrite
         rewriter.replace(root.output, affine.x)
     else:
         rewriter.replace(root.output, layer)
-
-
-def refuse_other_readers(node: Node, rewriter: Rewriter) -> None:
-    """Refuse if anything but one input of one node reads the node's output."""
-    value = node.output
-    if len(value.uses) > 1 or value.is_graph_output:
-        reader = "is a graph output" if value.is_graph_output else "has other readers"
-        rewriter.refuse(f"{node.op} output {value.name} {reader}")
