@@ -19,7 +19,7 @@ from .errors import OptionError
 from .graph import Node
 from .journal import Fuel, Journal, Remark
 from .model import Model
-from .pattern import Match, OpPattern
+from .pattern import Match, RootPattern
 from .refusal import Refusal
 from .rewriter import Changes, Rewriter
 
@@ -115,7 +115,7 @@ class Pass:
 class RewritePass(Pass):
     """A pass that looks at places where a pattern fits, each by itself."""
 
-    patterns: ClassVar[tuple[OpPattern, ...]]
+    patterns: ClassVar[tuple[RootPattern, ...]]
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         """Plan the rewrite of one match: check legality and cost, call `rewriter.refuse` or plan edits."""

@@ -14,16 +14,33 @@ from dataclasses import dataclass, field
 
 from .graph import Node, Value
 
+_Saved = tuple[int, dict[str, Value], dict[str, Node], dict[str, float], str]
+
 
 @dataclass(slots=True)
 class Match:
-    """A place where a pattern fits. nodes: matched nodes, root first. near_miss: why it must not be used, or ""."""
+    """A place where a pattern fits.
+
+    nodes: matched nodes, root first. values, named, numbers: what the pattern's names stand for. near_miss: why the
+    match must not be used, or "".
+    """
 
     root: Node
     nodes: list[Node] = field(default_factory=list)
     values: dict[str, Value] = field(default_factory=dict)
     named: dict[str, Node] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
     near_miss: str = ""
+
+    def save(self) -> _Saved:
+        """What is bound so far, for `restore`."""
+        return len(self.nodes), dict(self.values), dict(self.named), dict(self.numbers), self.near_miss
+
+    def restore(self, saved: _Saved) -> None:
+        """Forget what was bound since `save`."""
+        count, values, named, numbers, self.near_miss = saved
+        del self.nodes[count:]
+        self.values, self.named, self.numbers = dict(values), dict(named), dict(numbers)
 
     def __getitem__(self, name: str) -> Value:
         return self.values[name]
@@ -42,12 +59,34 @@ class Match:
         return constant.numpy()
 
 
+def overridable(value: Value) -> str:
+    """The near miss of a weight that is no constant."""
+    return f"{value.name} is also a graph input, so the caller may override it"
+
+
+def other_readers(value: Value) -> str:
+    """The near miss of an inner value that must stay."""
+    assert value.producer is not None
+    reader = "is a graph output" if value.is_graph_output else "has other readers"
+    return f"{value.producer.op} output {value.name} {reader}"
+
+
 class ValuePattern:
     """Matches one value; `match` binds names in the Match and returns whether it fits."""
 
     depth = 0
 
     def match(self, value: Value | None, found: Match) -> bool:
+        raise NotImplementedError
+
+
+class RootPattern(ValuePattern):
+    """A pattern that a pass can start from: its root is a node of one of `ops`."""
+
+    ops: frozenset[str]
+
+    def match_root(self, node: Node) -> Match | None:
+        """Match with `node` as the root; None if the pattern does not fit at all."""
         raise NotImplementedError
 
 
@@ -77,7 +116,7 @@ class Known(Any_):
         if value.constant is None:
             if not value.overridable:
                 return False
-            found.near_miss = found.near_miss or f"{value.name} is also a graph input, so the caller may override it"
+            found.near_miss = found.near_miss or overridable(value)
         return Any_.match(self, value, found)
 
 
@@ -94,7 +133,25 @@ class Maybe(ValuePattern):
         return value is None or self.inner.match(value, found)
 
 
-class OpPattern(ValuePattern):
+class Either(ValuePattern):
+    """A value that fits one of several patterns; the first that fits counts."""
+
+    __slots__ = ("alternatives", "depth")
+
+    def __init__(self, alternatives: tuple[ValuePattern, ...]) -> None:
+        self.alternatives = alternatives
+        self.depth = max(a.depth for a in alternatives)
+
+    def match(self, value: Value | None, found: Match) -> bool:
+        saved = found.save()
+        for alternative in self.alternatives:
+            if alternative.match(value, found):
+                return True
+            found.restore(saved)
+        return False
+
+
+class OpPattern(RootPattern):
     """The first output of a node of one of some ops, whose inputs match in turn."""
 
     __slots__ = ("arguments", "commutative", "depth", "node_name", "ops", "output", "shared", "value_name", "where")
@@ -126,15 +183,13 @@ class OpPattern(ValuePattern):
             return False
         if not self._match_node(node, found):
             return False
-        if not self.shared and len(value.uses) > 1 and not found.near_miss:
-            reader = "is a graph output" if value.is_graph_output else "has other readers"
-            found.near_miss = f"{node.op} output {value.name} {reader}"
+        if not self.shared and len(value.uses) > 1:
+            found.near_miss = found.near_miss or other_readers(value)
         if self.value_name:
             found.values[self.value_name] = value
         return True
 
     def match_root(self, node: Node) -> Match | None:
-        """Match with `node` as the root; None if the pattern does not fit at all."""
         found = Match(node)
         if node.op in self.ops and self._match_node(node, found):
             return found
@@ -157,12 +212,11 @@ class OpPattern(ValuePattern):
             inputs = [inputs[1], inputs[0], *inputs[2:]]
         if len(inputs) > len(self.arguments):
             return False
-        saved = (len(found.nodes), dict(found.values), dict(found.named), found.near_miss)
+        saved = found.save()
         self._bind(node, found)
         for index, argument in enumerate(self.arguments):
             if not argument.match(inputs[index] if index < len(inputs) else None, found):
-                del found.nodes[saved[0] :]
-                found.values, found.named, found.near_miss = saved[1:]
+                found.restore(saved)
                 return False
         return True
 
@@ -185,6 +239,11 @@ def known(name: str) -> Known:
 def maybe(inner: ValuePattern) -> Maybe:
     """`inner`, or an omitted input."""
     return Maybe(inner)
+
+
+def either(*alternatives: ValuePattern) -> Either:
+    """Any of several forms."""
+    return Either(alternatives)
 
 
 def op(

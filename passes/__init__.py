@@ -13,7 +13,13 @@ from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_pad import FusePad
 from .fuse_scale_shift import FuseScaleShift
+from .recognize_gelu import RecognizeGelu
+from .recognize_hard_sigmoid import RecognizeHardSigmoid
+from .recognize_hard_swish import RecognizeHardSwish
 from .recognize_lstm import RecognizeLstm
+from .recognize_mish import RecognizeMish
+from .recognize_softplus import RecognizeSoftplus
+from .recognize_swish import RecognizeSwish
 
 _ALL: tuple[type[Pass], ...] = (
     EliminateDeadNodes,
@@ -22,6 +28,12 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateNoOps,
     EliminateUnusedOutputs,
     EliminateDefaultInputs,
+    RecognizeHardSigmoid,
+    RecognizeGelu,
+    RecognizeHardSwish,
+    RecognizeSoftplus,
+    RecognizeMish,
+    RecognizeSwish,
     FuseBatchNorm,
     FuseScaleShift,
     FuseAffineIntoNextLayer,

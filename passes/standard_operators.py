@@ -1,0 +1,68 @@
+"""Whether a standard operator may take the place of what is written out in smaller ones."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import onnx
+
+from ..compiler import dtypes
+from ..compiler.graph import Value
+from ..compiler.pattern import Match
+from ..compiler.rewriter import Rewriter
+
+# Operators that the standard defines for double but ONNX Runtime's CPU provider has no kernel for.
+_WITHOUT_DOUBLE = frozenset({
+    "Gelu", "HardSigmoid", "HardSwish", "Softplus", "InstanceNormalization", "GlobalAveragePool", "GlobalMaxPool",
+})  # fmt: skip
+
+
+@cache
+def first_version(op_type: str) -> int:
+    """The opset in which the operator first appears."""
+    for opset in range(1, onnx.defs.onnx_opset_version()):
+        if onnx.defs.has(op_type, opset, ""):
+            return opset
+    return onnx.defs.onnx_opset_version()
+
+
+@cache
+def takes(op_type: str, opset: int, dtype: int) -> bool:
+    """Whether the operator's first input may have this element type at this opset."""
+    schema = onnx.defs.get_schema(op_type, opset, "")
+    wanted = f"tensor({dtypes.name_of(dtype)})"
+    return not schema.deprecated and wanted in schema.inputs[0].types
+
+
+def require_operator(op_type: str, dtype: int, rewriter: Rewriter, since: int = 0) -> None:
+    """Refuse unless the model's own opset (`since` at least) has the operator for this element type.
+
+    Raising the opset is the user's decision, so it is named in the reason.
+    """
+    opset, needed = rewriter.opset(), max(since, first_version(op_type))
+    if opset < needed:
+        rewriter.refuse(f"{op_type} needs opset {needed}, the model has {opset}")
+    if not dtype:
+        rewriter.refuse("the element type is not known")
+    if not takes(op_type, opset, dtype):
+        rewriter.refuse(f"{op_type} of opset {opset} does not take {dtypes.name_of(dtype)}")
+    if dtype == dtypes.DOUBLE and op_type in _WITHOUT_DOUBLE:
+        rewriter.refuse(f"ONNX Runtime does not run {op_type} on double")
+
+
+def require_elementwise(match: Match, x: Value, rewriter: Rewriter) -> None:
+    """Refuse unless the matched nodes are elementwise on x alone: their constants of one element add no axes to it."""
+    if any(node.version < 7 for node in match.nodes if node.op in _BROADCASTING):
+        rewriter.refuse("broadcasting is explicit before opset 7")
+    if x.shape is not None and match.root.output.shape == x.shape:
+        return
+    if any(_adds_axes(value, x) for node in match.nodes for value in node.inputs):
+        rewriter.refuse("a constant may add axes to the input")
+
+
+def _adds_axes(value: Value | None, x: Value) -> bool:
+    rank = 0 if value is None or value.constant is None else len(value.constant.shape)
+    return rank > (x.rank or 0)
+
+
+_BROADCASTING = frozenset({"Add", "Sub", "Mul", "Div", "Pow"})
