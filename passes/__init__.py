@@ -8,9 +8,11 @@ from .eliminate_dead_nodes import EliminateDeadNodes
 from .eliminate_default_inputs import EliminateDefaultInputs
 from .eliminate_no_ops import EliminateNoOps
 from .eliminate_unused_outputs import EliminateUnusedOutputs
+from .eliminate_zero_bias import EliminateZeroBias
 from .fold_constants import FoldConstants
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
+from .fuse_bias_into_gemm import FuseBiasIntoGemm
 from .fuse_pad import FusePad
 from .fuse_scale_shift import FuseScaleShift
 from .recognize_gelu import RecognizeGelu
@@ -20,6 +22,9 @@ from .recognize_lstm import RecognizeLstm
 from .recognize_mish import RecognizeMish
 from .recognize_softplus import RecognizeSoftplus
 from .recognize_swish import RecognizeSwish
+from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
+from .recognize_lstm import RecognizeLstm
+from .simplify_batch_norm import SimplifyBatchNorm
 
 _ALL: tuple[type[Pass], ...] = (
     EliminateDeadNodes,
@@ -38,6 +43,10 @@ _ALL: tuple[type[Pass], ...] = (
     FuseScaleShift,
     FuseAffineIntoNextLayer,
     FusePad,
+    SimplifyBatchNorm,
+    FuseTransposeIntoGemm,
+    FuseBiasIntoGemm,
+    EliminateZeroBias,
     EliminateCommonSubexpressions,
 )
 
