@@ -15,6 +15,7 @@ from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
 from .fuse_pad import FusePad
 from .fuse_scale_shift import FuseScaleShift
+from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .recognize_gelu import RecognizeGelu
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
 from .recognize_hard_swish import RecognizeHardSwish
@@ -22,8 +23,6 @@ from .recognize_lstm import RecognizeLstm
 from .recognize_mish import RecognizeMish
 from .recognize_softplus import RecognizeSoftplus
 from .recognize_swish import RecognizeSwish
-from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
-from .recognize_lstm import RecognizeLstm
 from .simplify_batch_norm import SimplifyBatchNorm
 
 _ALL: tuple[type[Pass], ...] = (
