@@ -99,7 +99,7 @@ def draw(graph: GraphProto, kind: str, sizes: dict[str, int], seed: int) -> Feed
         array = _array(generator, info.type.tensor_type.elem_type, shape, kind, _index_limit(graph, info.name))
         if array is None:
             return None
-        feeds[info.name] = array
+        feeds[info.name] = np.asarray(array)  # arithmetic on rank 0 gives scalars
     return feeds
 
 
@@ -108,7 +108,7 @@ def _array(
 ) -> np.ndarray | None:
     if dtype == TensorProto.STRING:
         words = np.array(["", "a", "planish", "Ünïcode 7"], dtype=object)
-        return words[generator.integers(0, len(words), shape)].reshape(shape)
+        return np.asarray(words[generator.integers(0, len(words), shape)], dtype=object).reshape(shape)
     try:
         numpy_type = np.dtype(tensor_dtype_to_np_dtype(dtype))
     except (KeyError, TypeError):
