@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Union
 
 import numpy as np
-from onnx import AttributeProto
+from onnx import AttributeProto, GraphProto, NodeProto, TensorProto
 
+from .errors import ModelError
+from .external_data import ExternalFolder
 from .tensor import Tensor
 
 
@@ -34,9 +35,10 @@ Attribute = Union[int, float, bytes, str, Sequence[int], Sequence[float], Sequen
                   AttributeReference, OpaqueAttribute, None]  # fmt: skip
 
 _A = AttributeProto
+_MAY_HOLD_GRAPHS = {_A.UNDEFINED, _A.GRAPH, _A.GRAPHS}
 
 
-def decode(proto: AttributeProto, folder: Path | None) -> Attribute:
+def decode(proto: AttributeProto, folder: ExternalFolder | None) -> Attribute:
     """The value of an attribute that is not a graph; strings stay bytes, lists become tuples."""
     if proto.ref_attr_name:
         return AttributeReference(proto)
@@ -56,6 +58,58 @@ def decode(proto: AttributeProto, folder: Path | None) -> Attribute:
         case _A.STRINGS:
             return tuple(proto.strings)
     return OpaqueAttribute(proto)
+
+
+def decode_all(node: NodeProto, folder: ExternalFolder | None, where: str) -> dict[str, Attribute]:
+    """The attributes of a node but for its bodies; `where` is what to call the node in an error."""
+    try:
+        return {a.name: decode(a, folder) for a in node.attribute if not body_protos(a)}
+    except UnicodeDecodeError as error:
+        raise ModelError(f"the name of an attribute is not valid UTF-8: {error}", where=where) from error
+    except ModelError as error:
+        error.where = error.where or where
+        raise
+
+
+def body_protos(attribute: AttributeProto) -> Sequence[GraphProto]:
+    """The graphs that an attribute holds."""
+    if attribute.ref_attr_name or attribute.type not in _MAY_HOLD_GRAPHS:
+        return ()
+    if attribute.HasField("g"):
+        return (attribute.g,)
+    return list(attribute.graphs)
+
+
+def body_keys(attribute: AttributeProto) -> list[str]:
+    """What `Node.bodies` calls the graphs of an attribute: its name, or "name[0]", "name[1]"... for a list."""
+    count = len(body_protos(attribute))
+    if count and attribute.HasField("g"):
+        return [attribute.name]
+    return [f"{attribute.name}[{index}]" for index in range(count)]
+
+
+def tensors_in(attribute: AttributeProto) -> Iterator[TensorProto]:
+    """The tensors that an attribute holds, the parts of sparse ones included."""
+    if attribute.HasField("t"):
+        yield attribute.t
+    yield from attribute.tensors
+    for sparse in (attribute.sparse_tensor, *attribute.sparse_tensors):
+        yield from (sparse.values, sparse.indices)
+
+
+def constant_of(attributes: Mapping[str, Attribute]) -> Tensor | None:
+    """The tensor of a Constant node with these attributes, None for a sparse tensor or a function's parameter."""
+    for name, value in attributes.items():
+        if name == "value" and isinstance(value, Tensor):
+            return value
+        match name, value:
+            case ("value_float", float() | int()) | ("value_floats", tuple() | list()):
+                return Tensor.from_array(np.array(value, np.float32))
+            case ("value_int", int()) | ("value_ints", tuple() | list()):
+                return Tensor.from_array(np.array(value, np.int64))
+            case ("value_string", bytes() | str()) | ("value_strings", tuple() | list()):
+                return Tensor.from_array(np.array(value, object))
+    return None
 
 
 def encode(name: str, value: Attribute) -> AttributeProto:
@@ -89,5 +143,3 @@ def _encode_list(proto: AttributeProto, values: Sequence[object]) -> None:
     else:
         proto.type = _A.STRINGS
         proto.strings.extend(v.encode() if isinstance(v, str) else v for v in values)
-
-

@@ -32,6 +32,8 @@ BITS: dict[int, int] = {
     number: _BITS_BY_NAME[name] for name, number in TensorProto.DataType.items() if name in _BITS_BY_NAME
 }
 
+_NAMES: dict[int, str] = {number: name.lower() for name, number in TensorProto.DataType.items()} | {UNKNOWN: "?"}
+
 
 def nbytes(dtype: int, elements: int) -> int:
     """Bytes that `elements` elements of `dtype` take when packed; strings and unknown types count as 0."""
@@ -44,8 +46,8 @@ def epsilon(dtype: int) -> float:
 
 
 def name_of(dtype: int) -> str:
-    """Lower-case ONNX name, e.g. "float", "int64", "bfloat16"; "?" when unknown."""
-    return str(TensorProto.DataType.Name(dtype)).lower() if dtype else "?"
+    """Lower-case ONNX name, e.g. "float", "int64", "bfloat16"; "?" when unknown, "?99" for a type of a later ONNX."""
+    return _NAMES.get(dtype, f"?{dtype}")
 
 
 @cache

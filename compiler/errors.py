@@ -62,3 +62,9 @@ class EvaluationError(PlanishError):
     """Running a (sub)graph failed."""
 
     exit_code = 7
+
+
+class OutputError(PlanishError):
+    """The result cannot be written where it was asked for."""
+
+    exit_code = 8

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from onnx import FunctionProto, GraphProto, NodeProto, SparseTensorProto, TypeProto
 
 from . import dtypes
-from .attributes import Attribute, AttributeReference, decode
+from .attributes import Attribute, AttributeReference, constant_of, decode_all
 from .refusal import Refusal
 from .symbolic import Dim
 from .tensor import Tensor
@@ -50,6 +50,11 @@ class Value:
         self.overridable = False
         self.declared: TypeProto | None = None
 
+    def redeclare(self, declared: TypeProto) -> None:
+        """State another type than the file does."""
+        self.declared = declared
+        self.graph.model.redeclared.add(self)
+
     @property
     def constant(self) -> Tensor | None:
         """The tensor that this value always is: an initializer or the output of a Constant node; else None."""
@@ -69,7 +74,9 @@ class Value:
 
     @property
     def is_graph_input(self) -> bool:
-        return self.producer is None and (self.tensor is None or self.overridable)
+        if self.producer is not None:
+            return False
+        return self.overridable or (self.tensor is None and self not in self.graph.sparse_initializers)
 
     @property
     def readers(self) -> list[Node]:
@@ -96,22 +103,23 @@ class Value:
 class Node:
     """One operation. `op` is the type with its domain ("Conv", "com.microsoft::Gelu")."""
 
-    __slots__ = ("_attributes", "_attributes_changed", "_constant", "alive", "bodies", "domain", "graph", "inputs",
+    __slots__ = ("_attributes", "_constant", "alive", "bodies", "changed_attributes", "domain", "graph", "inputs",
                  "name", "next", "op", "op_type", "order", "origins", "outputs", "overload", "previous", "proto",
                  "provenance_changed", "rewritten_by", "version")  # fmt: skip
 
     def __init__(self, op_type: str, domain: str, graph: Graph, proto: NodeProto | None = None) -> None:
         self.op_type = op_type
         self.domain = "" if domain == "ai.onnx" else domain
-        self.op = op_type if not self.domain else f"{self.domain}::{op_type}"
         self.graph = graph
+        self.version = graph.opset(self.domain)
+        # Without a version of the default operator set it is not known what the node does: no rule fits "::Relu".
+        self.op = op_type if not self.domain and self.version else f"{self.domain}::{op_type}"
         self.proto = proto
         self.name = proto.name if proto is not None else ""
         self.overload = proto.overload if proto is not None else ""
         self.inputs: list[Value | None] = []
         self.outputs: list[Value | None] = []
         self.bodies: dict[str, Graph] = {}
-        self.version = graph.opset(self.domain)
         self.order = 0
         self.alive = True
         self.previous: Node | None = None
@@ -120,7 +128,7 @@ class Node:
         self.rewritten_by = ""
         self.provenance_changed = False
         self._attributes: dict[str, Attribute] | None = None if proto is not None else {}
-        self._attributes_changed = proto is None
+        self.changed_attributes: set[str] | None = None
         self._constant: Tensor | None = None
 
     @property
@@ -133,13 +141,8 @@ class Node:
         """Decoded attributes without graphs (see `bodies`). Change them with `set_attribute` only."""
         if self._attributes is None:
             assert self.proto is not None
-            folder = self.graph.model.folder
-            self._attributes = {a.name: decode(a, folder) for a in self.proto.attribute if a.name not in self.bodies}
+            self._attributes = decode_all(self.proto, self.graph.model.folder, self.label)
         return self._attributes
-
-    @property
-    def attributes_changed(self) -> bool:
-        return self._attributes_changed
 
     def attr(self, name: str, default: Attribute = None) -> Attribute:
         """The attribute, or `default`. Refuses when it is a parameter that the caller of a function binds."""
@@ -150,22 +153,32 @@ class Node:
 
     def int_attr(self, name: str, default: int) -> int:
         value = self.attr(name, default)
-        assert isinstance(value, int), f"{self.label}: attribute {name} is {value!r}"
+        if type(value) is not int:
+            raise Refusal(f"attribute {name} is not an integer")
         return value
 
     def float_attr(self, name: str, default: float) -> float:
         value = self.attr(name, default)
-        assert isinstance(value, float | int), f"{self.label}: attribute {name} is {value!r}"
+        if not isinstance(value, float | int):
+            raise Refusal(f"attribute {name} is not a number")
         return float(value)
 
     def str_attr(self, name: str, default: str) -> str:
         value = self.attr(name, default)
-        return value.decode() if isinstance(value, bytes) else str(value)
+        if isinstance(value, str):
+            return value
+        if not isinstance(value, bytes):
+            raise Refusal(f"attribute {name} is not a string")
+        return value.decode(errors="replace")
 
     def ints_attr(self, name: str) -> tuple[int, ...] | None:
         """An INTS attribute as a tuple, None if absent."""
         value = self.attr(name)
-        return None if value is None else tuple(value)  # type: ignore[arg-type]
+        if value is None:
+            return None
+        if not isinstance(value, tuple | list) or not all(isinstance(v, int) for v in value):
+            raise Refusal(f"attribute {name} is not a list of integers")
+        return tuple(value)
 
     def set_attribute(self, name: str, value: Attribute) -> None:
         """Set an attribute; None removes it."""
@@ -173,12 +186,14 @@ class Node:
             self.attributes.pop(name, None)
         else:
             self.attributes[name] = value
-        self._attributes_changed = True
+        if self.changed_attributes is None:
+            self.changed_attributes = set()
+        self.changed_attributes.add(name)
 
     def constant_tensor(self) -> Tensor | None:
         """The tensor of a Constant node, None when it holds a sparse tensor or a function's parameter."""
         if self._constant is None:
-            self._constant = _constant_of(self)
+            self._constant = constant_of(self.attributes)
         return self._constant
 
     def input(self, index: int) -> Value | None:
@@ -224,24 +239,6 @@ class Node:
         return f"<{self.op} {self.label}>"
 
 
-def _constant_of(node: Node) -> Tensor | None:
-    import numpy as np
-
-    for name, value in node.attributes.items():
-        if name == "value" and isinstance(value, Tensor):
-            return value
-        if isinstance(value, AttributeReference):
-            return None
-        match name:
-            case "value_float" | "value_floats":
-                return Tensor.from_array(np.array(value, np.float32))
-            case "value_int" | "value_ints":
-                return Tensor.from_array(np.array(value, np.int64))
-            case "value_string" | "value_strings":
-                return Tensor.from_array(np.array(value, object))
-    return None
-
-
 class Graph:
     """A main graph, a body, or a function; iterating it gives its nodes in order."""
 
@@ -260,6 +257,8 @@ class Graph:
         self.last: Node | None = None
         self.count = 0
         self.unsorted = False
+        self.annotating: set[str] = set()  # initializers that quantization annotations name
+        self.strays: set[str] = set()  # names in value_info and annotations that no value of the file's graph has
 
     def opset(self, domain: str = "") -> int:
         """Version of the operator set that is in force here; 0 if the model does not import it."""

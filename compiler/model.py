@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from onnx import ModelProto
 
+from .external_data import ExternalFolder
 from .graph import Graph, Node, Value
 from .symbolic import Expr, symbol
 
@@ -18,17 +18,22 @@ class Model:
     """Graphs plus the fields of the ModelProto that belong to no graph (kept in `proto`, whose graph is empty).
 
     opsets: domain -> version, with "ai.onnx" written as "". folder: where external data lies, None if the model did
-    not come from a file. output_names: the outputs that callers count on, in order.
+    not come from a file. output_names: the outputs that callers count on, in order. names: of all values and nodes.
+    has_attached_external_data: tensors that are not initializers of a graph (attributes, parts of sparse tensors) lie
+    in other files.
     """
 
-    def __init__(self, proto: ModelProto, opsets: dict[str, int], folder: Path | None) -> None:
+    def __init__(self, proto: ModelProto, opsets: dict[str, int], folder: ExternalFolder | None) -> None:
         self.proto = proto
         self.opsets = opsets
         self.folder = folder
+        self.has_attached_external_data = False
         self.functions: dict[FunctionKey, Graph] = {}
         self.graph: Graph
         self.output_names: list[str] = []
-        self._names: set[str] = set()
+        self.names: set[str] = set()
+        self.repeated_names: set[str] = set()  # that several values of different graphs have
+        self.redeclared: set[Value] = set()  # values whose types are not those that the file states
         self._next_suffix: dict[str, int] = {}
         self._symbols = 0
         self._dimension_symbols: dict[tuple[Node, int, int], Expr] = {}
@@ -53,21 +58,17 @@ class Model:
             return None
         return self.functions.get((node.domain, node.op_type, node.overload))
 
-    def claim_name(self, name: str) -> None:
-        """Record that a value or node name is taken."""
-        self._names.add(name)
-
     def fresh_name(self, hint: str) -> str:
         """A name that no value or node of the model has, as close to `hint` as can be."""
-        if hint and hint not in self._names:
-            self._names.add(hint)
+        if hint and hint not in self.names:
+            self.names.add(hint)
             return hint
         number = self._next_suffix.get(hint, 1)
-        while f"{hint}_{number}" in self._names:
+        while f"{hint}_{number}" in self.names:
             number += 1
         self._next_suffix[hint] = number + 1
         name = f"{hint}_{number}"
-        self._names.add(name)
+        self.names.add(name)
         return name
 
     def fresh_symbol(self) -> str:

@@ -2,157 +2,224 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError, Message
-from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto, TypeProto, ValueInfoProto
+from google.protobuf.message import DecodeError
+from onnx import (
+    AttributeProto,
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    SparseTensorProto,
+    TensorProto,
+    ValueInfoProto,
+)
 
-from . import dtypes, symbolic
-from .errors import ModelError
+from .attached_tensors import training_tensors
+from .attributes import body_keys, body_protos, tensors_in
+from .call_order import callees_first
+from .declarations import declare
+from .errors import ModelError, UnsupportedModelError
+from .external_data import ExternalFolder
+from .file_order import captured_names, sorted_protos
+from .garbage import collection_paused
 from .graph import Graph, Node, Value
 from .model import Model
+from .partial_copy import copy_without
 from .tensor import Tensor
 
 ORIGIN_KEY, PASS_KEY = "planish.from", "planish.by"
-_Scope = dict[str, Value]
+_Scope = dict[str, Value | None]  # with "" for what is omitted
+_DEEPEST = 30  # bodies in bodies; protobuf refuses to read files with more than 100 messages in each other
+_TENSORS = {AttributeProto.TENSOR, AttributeProto.TENSORS, AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS}
+_GRAPHS = {AttributeProto.UNDEFINED, AttributeProto.GRAPH, AttributeProto.GRAPHS}
 
 
-def load(source: str | Path | ModelProto, *, folder: Path | None = None) -> Model:
-    """Read a model from a path (external data is mapped, not read) or a ModelProto (which is not changed).
+def load(source: str | Path | ModelProto, *, folder: str | Path | ExternalFolder | None = None) -> Model:
+    """Read a model from a path (external data is mapped, not read) or a ModelProto.
 
     Args:
-        folder: where the external data of a ModelProto lies.
+        source: a ModelProto is not changed and must not be changed as long as the model is in use.
+        folder: where the external data of a ModelProto lies; of a file it lies in the file's folder.
+
+    Nodes that are not listed in topological order, as ONNX demands, are put into it.
 
     Raises:
-        ModelError: not an ONNX model, or one whose graph is broken (undefined or redefined names).
+        ModelError: not an ONNX model, or one whose graph is broken (undefined or redefined names, cycles).
         UnsafeModelError: external data outside of the model's folder, or sizes that do not fit.
     """
     if isinstance(source, ModelProto):
-        return _read(source, folder)
+        if folder is not None and not isinstance(folder, ExternalFolder):
+            folder = ExternalFolder(Path(folder))
+        return _read(source, folder, "")
     path = Path(source)
+    return _read(_parse(path), ExternalFolder(path.parent), str(path))
+
+
+def _parse(path: Path) -> ModelProto:
     if not path.is_file():
-        raise ModelError(f"no such file: '{path}'")
+        raise ModelError("this is not a file" if path.exists() else "there is no such file", where=str(path))
     try:
         proto = onnx.load(str(path), load_external_data=False)
-    except DecodeError as error:
-        raise ModelError(f"'{path}' is not an ONNX model: {error}") from error
-    return _read(proto, path.parent)
-
-
-def _read(proto: ModelProto, folder: Path | None) -> Model:
+    except OSError as error:
+        raise ModelError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from error
+    except (DecodeError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"this is not an ONNX model: {error}", where=str(path),
+            hint="the file may be truncated or in another format",
+        ) from error  # fmt: skip
     if not proto.HasField("graph"):
-        raise ModelError("the model has no graph")
-    rest = ModelProto()
-    for field, content in proto.ListFields():
-        if field.name not in ("graph", "functions"):
-            copy_field(rest, field.name, content)
-    model = Model(rest, _opsets(proto.opset_import), folder)
-    reader = _Reader(model)
-    model.graph = reader.graph(proto.graph, None, {})
-    model.output_names = [value.name for value in model.graph.outputs]
-    for function in proto.functions:
-        key = ("" if function.domain == "ai.onnx" else function.domain, function.name, function.overload)
-        model.functions[key] = reader.function(function)
-    return model
+        raise ModelError("this is not an ONNX model: it has no graph", where=str(path))
+    return proto
 
 
-def copy_field(target: Message, name: str, content: object) -> None:
-    """Set a field of a protobuf message to what `ListFields` gave for it in another."""
-    if isinstance(content, int | str | bytes | float):
-        setattr(target, name, content)
-    elif hasattr(content, "CopyFrom"):
-        getattr(target, name).CopyFrom(content)
-    else:
-        getattr(target, name).extend(content)
+def _read(proto: ModelProto, folder: ExternalFolder | None, where: str) -> Model:
+    if not proto.HasField("graph"):
+        raise ModelError("the model has no graph", where=where)
+    try:
+        with collection_paused():
+            try:
+                return _Reader(proto, folder, sort=False).read(proto)
+            except _NotYetDefined:
+                return _Reader(proto, folder, sort=True).read(proto)
+    except UnicodeDecodeError as error:
+        raise ModelError(f"a name is not valid UTF-8: {error}", where=where) from error
 
 
-def _opsets(imports: object) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for entry in imports:  # type: ignore[attr-defined]
-        domain = "" if entry.domain == "ai.onnx" else entry.domain
-        found[domain] = max(entry.version, found.get(domain, 0))
+def opsets_of(proto: ModelProto | FunctionProto) -> dict[str, int]:
+    """Domain -> version; of several versions of one domain the last counts, as in ONNX Runtime."""
+    found = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in proto.opset_import}
+    if not found and isinstance(proto, ModelProto) and proto.ir_version < 3:
+        return {"": 1}
     return found
 
 
+class _NotYetDefined(ModelError):
+    """A name is read that nothing defines so far."""
+
+
 class _Reader:
-    def __init__(self, model: Model) -> None:
-        self.model = model
+    def __init__(self, proto: ModelProto, folder: ExternalFolder | None, *, sort: bool) -> None:
+        self._sort = sort
+        self._depth = 0
+        self._model = Model(copy_without(proto, ("graph", "functions")), opsets_of(proto), folder)
+        self._names = self._model.names
+        self._node_names: list[str] = []
 
-    def graph(self, proto: GraphProto, owner: Node | None, outer: _Scope) -> Graph:
-        graph = Graph(self.model, proto.name, owner, proto)
+    def read(self, proto: ModelProto) -> Model:
+        model = self._model
+        model.graph = self._graph(proto.graph, None, {"": None})
+        model.output_names = [value.name for value in model.graph.outputs]
+        for function in proto.functions:
+            key = ("" if function.domain == "ai.onnx" else function.domain, function.name, function.overload)
+            if key in model.functions:
+                raise ModelError("a function is defined twice", where="::".join(part for part in key if part))
+            model.functions[key] = self._function(function)
+        model.names.update(self._node_names)
+        callees_first(model)
+        self._check_attached(training_tensors(model.proto.training_info))
+        _mark_trained(model)
+        return model
+
+    def _graph(self, proto: GraphProto, owner: Node | None, outer: _Scope) -> Graph:
+        if self._depth > _DEEPEST:
+            raise UnsupportedModelError(f"bodies lie in each other more than {_DEEPEST} levels deep", where=proto.name)
+        self._depth += 1
+        graph = Graph(self._model, proto.name, owner, proto)
         scope = dict(outer)
-        self._inputs_and_initializers(graph, proto, scope)
+        self._inputs(graph, proto.input, scope)
+        self._initializers(graph, proto.initializer, scope)
+        self._sparse_initializers(graph, proto.sparse_initializer, scope)
         self._nodes(graph, proto.node, scope)
-        declared = {info.name: info for info in proto.value_info}
-        declared.update((info.name, info) for info in proto.output)
-        for node in graph:
-            for value in node.outputs:
-                if value is not None and value.name in declared:
-                    declare(value, declared[value.name])
-        graph.set_outputs([self._defined(scope, info.name, graph) for info in proto.output])
+        _declare_outputs(graph, proto.value_info, scope)
+        _declare_outputs(graph, proto.output, scope)
+        graph.set_outputs(self._outputs(graph, [info.name for info in proto.output], scope))
+        for annotation in proto.quantization_annotation:
+            graph.annotating.update(entry.value for entry in annotation.quant_parameter_tensor_names)
+            if not _belongs(annotation.tensor_name, graph, scope):
+                graph.strays.add(annotation.tensor_name)
+        self._depth -= 1
         return graph
 
-    def function(self, proto: FunctionProto) -> Graph:
-        graph = Graph(self.model, proto.name)
-        graph.name = "::".join(part for part in (proto.domain, proto.name, proto.overload) if part)
-        graph.function_opsets = _opsets(proto.opset_import)
-        scope: _Scope = {}
+    def _function(self, proto: FunctionProto) -> Graph:
+        graph = Graph(self._model, "::".join(part for part in (proto.domain, proto.name, proto.overload) if part))
+        graph.function_proto = copy_without(proto, ("node",))
+        graph.function_opsets = opsets_of(proto)
+        graph.proto = GraphProto(name=proto.name)
+        graph.proto.value_info.extend(proto.value_info)
+        scope: _Scope = {"": None}
         for name in proto.input:
-            scope[name] = value = self._new(name, graph)
-            graph.inputs.append(value)
+            graph.inputs.append(self._define(name, graph, scope))
         self._nodes(graph, proto.node, scope)
-        graph.set_outputs([self._defined(scope, name, graph) for name in proto.output])
-        kept = GraphProto(name=proto.name)
-        kept.value_info.extend(proto.value_info)
-        declared = {info.name: info for info in proto.value_info}
-        for value in scope.values():
-            if value.name in declared:
-                declare(value, declared[value.name])
-        graph.proto = kept
-        graph.function_proto = _without_nodes(proto)
+        infos = {info.name: info for info in proto.value_info}
+        for value in graph.inputs:
+            if value.name in infos:
+                declare(value, infos[value.name])
+        _declare_outputs(graph, proto.value_info, scope)
+        graph.set_outputs(self._outputs(graph, proto.output, scope))
         return graph
 
-    def _inputs_and_initializers(self, graph: Graph, proto: GraphProto, scope: _Scope) -> None:
-        for info in proto.input:
-            value = self._new(info.name, graph)
+    def _inputs(self, graph: Graph, infos: Iterable[ValueInfoProto], scope: _Scope) -> None:
+        for info in infos:
+            known = scope.get(info.name)
+            if known is not None and known.graph is graph:
+                raise ModelError("a graph has two inputs of this name", where=info.name)
+            value = self._define(info.name, graph, scope)
             declare(value, info)
-            scope[info.name] = value
             graph.inputs.append(value)
+
+    def _initializers(self, graph: Graph, protos: Iterable[TensorProto], scope: _Scope) -> None:
         # Before IR version 4 every initializer had to be listed as an input, so the listing says nothing.
-        can_override = self.model.ir_version >= 4
-        for initializer in proto.initializer:
-            listed = scope.get(initializer.name)
-            if listed is None or listed.graph is not graph:
-                listed = scope[initializer.name] = self._new(initializer.name, graph)
-            elif listed.tensor is not None:
-                raise ModelError("an initializer is given twice", where=initializer.name)
+        can_override = self._model.ir_version >= 4
+        folder = self._model.folder
+        for proto in protos:
+            name = proto.name
+            tensor = Tensor.from_proto(proto, folder)
+            value = scope.get(name)
+            if value is None or value.graph is not graph:
+                value = self._define(name, graph, scope)
+            elif value.tensor is None:
+                value.overridable = can_override
+            value.tensor = tensor  # of several with one name the last counts, as in ONNX Runtime
+            value.dtype = tensor.dtype
+            if not value.overridable:
+                value.shape = tensor.shape
+            graph.initializers[value] = None
+
+    def _sparse_initializers(self, graph: Graph, protos: Iterable[SparseTensorProto], scope: _Scope) -> None:
+        for sparse in protos:
+            name = sparse.values.name
+            value = scope.get(name)
+            if value is None or value.graph is not graph:
+                value = self._define(name, graph, scope)
+            elif value.tensor is not None or value in graph.sparse_initializers:
+                raise ModelError("two initializers have this name", where=name)
             else:
-                listed.overridable = can_override
-            listed.tensor = tensor = Tensor.from_proto(initializer, self.model.folder)
-            listed.dtype = tensor.dtype
-            if not listed.overridable:
-                listed.shape = tensor.shape
-            graph.initializers[listed] = None
-        for sparse in proto.sparse_initializer:
-            value = scope[sparse.values.name] = self._new(sparse.values.name, graph)
+                value.overridable = self._model.ir_version >= 4
             value.dtype, value.shape = sparse.values.data_type, tuple(sparse.dims)
             graph.sparse_initializers[value] = sparse
+            self._check_attached((sparse.values, sparse.indices))
 
-    def _nodes(self, graph: Graph, protos: object, scope: _Scope) -> None:
-        for proto in protos:  # type: ignore[attr-defined]
+    def _nodes(self, graph: Graph, protos: Sequence[NodeProto], scope: _Scope) -> None:
+        for proto in sorted_protos(protos) if self._sort else protos:
             node = Node(proto.op_type, proto.domain, graph, proto)
-            node.inputs = [self._defined(scope, name, graph, node) if name else None for name in proto.input]
+            try:
+                node.inputs = [scope[name] for name in proto.input]
+            except KeyError as error:
+                raise self._undefined(error.args[0], node.label) from None
             graph.insert(node)
             for attribute in proto.attribute:
-                if attribute.type == AttributeProto.GRAPH:
-                    node.bodies[attribute.name] = self.graph(attribute.g, node, scope)
-                elif attribute.type == AttributeProto.GRAPHS:
-                    raise ModelError("attributes that hold lists of graphs are not supported", where=node.label)
+                kind = attribute.type
+                if kind in _GRAPHS:
+                    self._bodies(node, attribute, scope)
+                elif kind in _TENSORS:
+                    self._check_attached(tensors_in(attribute))
             if proto.metadata_props:
                 _read_origins(node, proto)
-            if proto.name:
-                self.model.claim_name(proto.name)
+            self._node_names.append(node.name)
             node.outputs = [self._output(node, i, name, scope) for i, name in enumerate(proto.output)]
 
     def _output(self, node: Node, index: int, name: str, scope: _Scope) -> Value | None:
@@ -160,26 +227,61 @@ class _Reader:
             return None
         known = scope.get(name)
         if known is not None and known.graph is node.graph:
-            raise ModelError(f"value '{name}' is produced twice", where=node.label)
-        value = self._new(name, node.graph)
+            raise ModelError(f"value '{name}' is produced twice", where=node.label or node.op)
+        value = self._define(name, node.graph, scope)
         value.producer, value.index = node, index
-        scope[name] = value
         return value
 
-    def _new(self, name: str, graph: Graph) -> Value:
-        self.model.claim_name(name)
-        return Value(name, graph)
+    def _bodies(self, node: Node, attribute: AttributeProto, scope: _Scope) -> None:
+        for key, proto in zip(body_keys(attribute), body_protos(attribute)):
+            if key in node.bodies:
+                raise ModelError(f"attribute {key} is given twice", where=node.label)
+            node.bodies[key] = self._graph(proto, node, scope)
 
-    @staticmethod
-    def _defined(scope: _Scope, name: str, graph: Graph, node: Node | None = None) -> Value:
-        value = scope.get(name)
-        if value is None:
-            where = node.label if node is not None else f"output of graph '{graph.name}'"
-            raise ModelError(
-                f"value '{name}' is read before anything produces it", where=where,
-                hint="the nodes must be in topological order and every input must exist",
-            )  # fmt: skip
+    def _check_attached(self, tensors: Iterable[TensorProto]) -> None:
+        """Check the external data of tensors that are no initializers, and note that there is some."""
+        for proto in tensors:
+            if proto.data_location == TensorProto.EXTERNAL:
+                Tensor.from_proto(proto, self._model.folder)
+                self._model.has_attached_external_data = True
+
+    def _define(self, name: str, graph: Graph, scope: _Scope) -> Value:
+        if name in self._names:
+            self._model.repeated_names.add(name)
+        self._names.add(name)
+        scope[name] = value = Value(name, graph)
         return value
+
+    def _outputs(self, graph: Graph, names: Iterable[str], scope: _Scope) -> list[Value]:
+        values = []
+        for name in names:
+            value = scope.get(name)
+            if value is None:
+                raise self._undefined(name, f"output of graph '{graph.name}'")
+            values.append(value)
+        return values
+
+    def _undefined(self, name: str, where: str) -> ModelError:
+        kind = ModelError if self._sort else _NotYetDefined
+        return kind(
+            f"value '{name}' is read, but nothing produces it", where=where,
+            hint="it must be an input, an initializer or the output of a node in this graph or one around it",
+        )  # fmt: skip
+
+
+def _belongs(name: str, graph: Graph, scope: _Scope) -> bool:
+    value = scope.get(name)
+    return value is not None and value.graph is graph
+
+
+def _declare_outputs(graph: Graph, infos: Iterable[ValueInfoProto], scope: _Scope) -> None:
+    """Note the types that the file states of what nodes produce; inference falls back on them."""
+    for info in infos:
+        value = scope.get(info.name)
+        if value is None or value.graph is not graph:
+            graph.strays.add(info.name)
+        elif value.producer is not None and info.HasField("type"):
+            value.declared = info.type
 
 
 def _read_origins(node: Node, proto: NodeProto) -> None:
@@ -190,36 +292,12 @@ def _read_origins(node: Node, proto: NodeProto) -> None:
             node.rewritten_by = entry.value
 
 
-def _without_nodes(proto: FunctionProto) -> FunctionProto:
-    rest = FunctionProto()
-    rest.CopyFrom(proto)
-    del rest.node[:]
-    return rest
-
-
-def declare(value: Value, info: ValueInfoProto) -> None:
-    """Note on a value the type that the file states."""
-    if not info.HasField("type"):
-        return
-    value.declared = info.type
-    dtype, shape = declared_facts(info.type, value.graph.model)
-    if value.tensor is None:
-        value.dtype, value.shape = dtype, shape
-
-
-def declared_facts(declared: TypeProto, model: Model) -> tuple[int, tuple[symbolic.Dim, ...] | None]:
-    """(dtype, shape) of a tensor type; an unnamed dimension becomes a fresh symbol."""
-    if declared.WhichOneof("value") != "tensor_type":
-        return dtypes.UNKNOWN, None
-    tensor = declared.tensor_type
-    if not tensor.HasField("shape"):
-        return tensor.elem_type, None
-    dims: list[symbolic.Dim] = []
-    for dim in tensor.shape.dim:
-        if dim.WhichOneof("value") == "dim_value" and dim.dim_value >= 0:
-            dims.append(dim.dim_value)
-        elif dim.dim_param:
-            dims.append(symbolic.parse(dim.dim_param))
-        else:
-            dims.append(symbolic.symbol(model.fresh_symbol()))
-    return tensor.elem_type, tuple(dims)
+def _mark_trained(model: Model) -> None:
+    """Initializers that a training algorithm reads or sets are not constants."""
+    names: set[str] = set()
+    for training in model.proto.training_info:
+        names.update(b.key for b in (*training.initialization_binding, *training.update_binding))
+        for graph in (training.initialization, training.algorithm):
+            names.update(captured_names(graph))
+    for value in model.graph.initializers if names else ():
+        value.overridable |= value.name in names

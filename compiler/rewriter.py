@@ -255,8 +255,10 @@ class Rewriter:
         is_new = new.producer in self._nodes or new in self._constants
         if (is_new and (not new.name or new.is_graph_output)) or (new.is_graph_output and new.name != old.name):
             new.name, old.name = old.name, new.name or self.model.fresh_name(f"{old.name}_replaced")
-            if new.declared is None:
+            if new.declared is None or new.is_graph_output:
                 new.declared = old.declared
+                if old in self.model.redeclared:
+                    self.model.redeclared.add(new)
         if new.shape is None:
             new.shape = old.shape
         new.dtype = new.dtype or old.dtype
@@ -313,7 +315,7 @@ def remove_if_dead(node: Node, touched: dict[Node, None]) -> list[Node]:
 
 def drop_unused_initializer(value: Value) -> bool:
     """Remove an initializer that nobody reads, with its listing as an input if no caller can set it."""
-    if value.uses or value.tensor is None or value.overridable:
+    if value.uses or value.tensor is None or value.overridable or value.name in value.graph.annotating:
         return False
     value.graph.initializers.pop(value, None)
     if value in value.graph.inputs:

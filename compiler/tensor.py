@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,70 +11,18 @@ from onnx import TensorProto, numpy_helper
 
 from . import dtypes
 from .errors import ModelError, UnsafeModelError
+from .external_data import ExternalData, ExternalFolder
+from .refusal import Refusal
 
-_COPY_CHUNK = 1 << 24
+_COUNTED_AT_ONCE = 1 << 16  # bytes; counting the bytes of a bigger raw_data field costs a copy of it
+_LIMIT = 1 << 31  # bytes that protobuf can hold
 _GLIMPSE = 61
-
-
-class ExternalData:
-    """A byte range of a file beside the model (`TensorProto.external_data`)."""
-
-    __slots__ = ("length", "offset", "path")
-
-    def __init__(self, path: Path, offset: int, length: int) -> None:
-        self.path, self.offset, self.length = path, offset, length
-
-    @classmethod
-    def of(cls, proto: TensorProto, folder: Path | None, expected_bytes: int) -> ExternalData:
-        """Resolve the reference, refusing a file outside the model's folder or a range outside the file."""
-        entries = {e.key: e.value for e in proto.external_data}
-        location = entries.get("location", "")
-        if folder is None:
-            raise ModelError(
-                f"tensor '{proto.name}' keeps its data in '{location}', but the model was not loaded from a file",
-                hint="pass the path of the .onnx file instead of the ModelProto",
-            )
-        root = folder.resolve()
-        path = (root / location).resolve()
-        if not location or Path(location).is_absolute() or not path.is_relative_to(root):
-            raise UnsafeModelError(
-                f"tensor '{proto.name}' refers to external data outside of the model's folder: '{location}'",
-                hint="move the data file into the folder of the model",
-            )
-        if not path.is_file():
-            raise ModelError(f"tensor '{proto.name}': external data file '{location}' is missing")
-        try:
-            offset = int(entries.get("offset", 0))
-            length = int(entries.get("length", expected_bytes))
-        except ValueError as error:
-            raise ModelError(f"tensor '{proto.name}': external data offset or length is not a number") from error
-        if offset < 0 or length != expected_bytes or offset + length > path.stat().st_size:
-            raise UnsafeModelError(
-                f"tensor '{proto.name}': external data range {offset}+{length} does not fit its shape "
-                f"({expected_bytes} bytes) or the file '{location}' ({path.stat().st_size} bytes)"
-            )
-        return cls(path, offset, length)
-
-    def view(self) -> memoryview:
-        """The bytes, mapped and not read."""
-        if self.length == 0:
-            return memoryview(b"")
-        page = self.offset - self.offset % mmap.ALLOCATIONGRANULARITY
-        with self.path.open("rb") as file:
-            mapped = mmap.mmap(file.fileno(), self.length + self.offset - page, offset=page, access=mmap.ACCESS_READ)
-        return memoryview(mapped)[self.offset - page :]
-
-    def chunks(self) -> Iterator[bytes]:
-        """The bytes in pieces, for copying without holding the whole tensor."""
-        with self.path.open("rb") as file:
-            file.seek(self.offset)
-            left = self.length
-            while left:
-                piece = file.read(min(left, _COPY_CHUNK))
-                if not piece:
-                    raise ModelError(f"external data file '{self.path.name}' ended {left} bytes early")
-                left -= len(piece)
-                yield piece
+_OTHER_FIELDS: dict[int, str] = {  # where elements are that are not in raw_data; all others are in int32_data
+    TensorProto.FLOAT: "float_data", TensorProto.COMPLEX64: "float_data", TensorProto.STRING: "string_data",
+    TensorProto.INT64: "int64_data", TensorProto.DOUBLE: "double_data", TensorProto.COMPLEX128: "double_data",
+    TensorProto.UINT32: "uint64_data", TensorProto.UINT64: "uint64_data",
+}  # fmt: skip
+_COMPLEX = (TensorProto.COMPLEX64, TensorProto.COMPLEX128)
 
 
 class Tensor:
@@ -97,20 +43,58 @@ class Tensor:
         self._digest: bytes | None = None
 
     @classmethod
-    def from_proto(cls, proto: TensorProto, folder: Path | None = None) -> Tensor:
-        """Wrap a TensorProto without decoding it; `folder` is where its external data lies."""
+    def from_proto(cls, proto: TensorProto, folder: ExternalFolder | None = None) -> Tensor:
+        """Wrap a TensorProto without decoding it; `folder` is where its external data lies.
+
+        Raises:
+            ModelError: negative dimensions, or external data that is not there.
+            UnsafeModelError: the elements are fewer or more than the dimensions ask for. Of big tensors in the proto
+                this is found when they are read.
+        """
         shape = tuple(proto.dims)
-        if any(d < 0 for d in shape):
-            raise ModelError(f"tensor '{proto.name}' has a negative dimension: {list(shape)}")
+        if shape and min(shape) < 0:
+            raise ModelError(f"a tensor has a negative dimension: {list(shape)}", where=proto.name)
         external = None
         if proto.data_location == TensorProto.EXTERNAL:
-            external = ExternalData.of(proto, folder, dtypes.nbytes(proto.data_type, _count(shape)))
-        elif proto.raw_data and len(proto.raw_data) != dtypes.nbytes(proto.data_type, _count(shape)):
-            raise UnsafeModelError(
-                f"tensor '{proto.name}' of shape {list(shape)} holds {len(proto.raw_data)} bytes "
-                f"instead of {dtypes.nbytes(proto.data_type, _count(shape))}"
-            )
-        return cls(proto.data_type, shape, proto=proto, external=external)
+            if folder is None:
+                raise ModelError(
+                    "the data lies in another file, but the model was not loaded from a file", where=proto.name,
+                    hint="pass the path of the .onnx file instead of the ModelProto",
+                )  # fmt: skip
+            external = folder.find(proto, dtypes.nbytes(proto.data_type, _count(shape)))
+        tensor = cls(proto.data_type, shape, proto=proto, external=external)
+        if external is None:
+            tensor._check_count()
+        return tensor
+
+    def _check_count(self) -> None:
+        assert self.proto is not None
+        expected = self.nbytes
+        if not self.proto.HasField("raw_data"):
+            held, wanted, unit = self._numbers_held()
+        elif self.dtype in dtypes.BITS and not _COUNTED_AT_ONCE <= expected <= _LIMIT:
+            held, wanted, unit = len(self.proto.raw_data), expected, "bytes"
+        else:
+            return
+        if held != wanted:
+            raise self._miscounted(held, wanted, unit)
+
+    def _numbers_held(self) -> tuple[int, int, str]:
+        """(how many numbers the typed field holds, how many it should, what they are)."""
+        assert self.proto is not None
+        if (not self.packs and self.dtype != dtypes.STRING) or self.proto.HasField("segment"):
+            return 0, 0, ""
+        held = len(getattr(self.proto, _OTHER_FIELDS.get(self.dtype, "int32_data")))
+        if self.dtype in _COMPLEX:
+            return held, 2 * self.size, "numbers"
+        return held, self.nbytes if dtypes.BITS.get(self.dtype, 8) < 8 else self.size, "numbers"
+
+    def _miscounted(self, held: int, wanted: int, unit: str) -> UnsafeModelError:
+        assert self.proto is not None
+        return UnsafeModelError(
+            f"a tensor of type {dtypes.name_of(self.dtype)} and shape {list(self.shape)} holds {held} {unit} instead "
+            f"of {wanted}", where=self.proto.name, hint="the file is damaged or was written wrongly",
+        )  # fmt: skip
 
     @classmethod
     def from_array(cls, array: np.ndarray) -> Tensor:
@@ -130,32 +114,82 @@ class Tensor:
         """Bytes of the packed elements; 0 for strings."""
         return dtypes.nbytes(self.dtype, self.size)
 
+    @property
+    def packs(self) -> bool:
+        """Whether the elements have a packed form (`TensorProto.raw_data`): strings and unknown types have none."""
+        return self.dtype in dtypes.BITS
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether it is, or will be written, in the packed form and not as a list of numbers."""
+        return self.packs and (self.proto is None or self.external is not None or self.proto.HasField("raw_data"))
+
     def numpy(self) -> np.ndarray:
-        """The elements as a read-only array (ml_dtypes types for bfloat16, float8, int4...)."""
+        """The elements as a read-only array (ml_dtypes types for bfloat16, float8, int4...).
+
+        Raises:
+            Refusal: the element type is unknown.
+            ModelError: the elements do not fit the shape.
+        """
         if self._array is None:
             self._array = self._decode()
             self._array.flags.writeable = False
         return self._array
 
     def _decode(self) -> np.ndarray:
+        if not self.packs and self.dtype != dtypes.STRING:
+            raise Refusal(f"element type {dtypes.name_of(self.dtype)} is unknown")
         if self.external is not None:
-            if dtypes.BITS.get(self.dtype, 0) >= 8:
-                flat = np.frombuffer(self.external.view(), dtype=dtypes.to_numpy(self.dtype))
-                return flat.reshape(self.shape)
-            packed = TensorProto(data_type=self.dtype, dims=self.shape, raw_data=bytes(self.external.view()))
-            return numpy_helper.to_array(packed)
+            return self._unpack(self.external.view())
         assert self.proto is not None
+        if self.packs and self.proto.HasField("raw_data"):
+            return self._unpack(self._raw())
         try:
-            # frombuffer keeps the bytes object of the protobuf alive instead of copying it
-            if self.proto.raw_data and dtypes.BITS.get(self.dtype, 0) >= 8:
-                flat = np.frombuffer(self.proto.raw_data, dtype=dtypes.to_numpy(self.dtype).newbyteorder("<"))
-                return flat.reshape(self.shape)
             return numpy_helper.to_array(self.proto).view()
         except (ValueError, TypeError) as error:
-            raise ModelError(f"tensor '{self.proto.name}' cannot be decoded: {error}") from error
+            raise ModelError(f"a tensor cannot be decoded: {error}", where=self.proto.name) from error
 
-    def to_proto(self, name: str, base: Path | None = None) -> TensorProto:
-        """A TensorProto called `name`; external data stays a reference (the writer moves it)."""
+    def _raw(self) -> bytes:
+        assert self.proto is not None
+        raw = self.proto.raw_data
+        if len(raw) != self.nbytes:
+            raise self._miscounted(len(raw), self.nbytes, "bytes")
+        return raw
+
+    def _unpack(self, packed: bytes | memoryview) -> np.ndarray:
+        """The elements of packed bytes, without copying them where the type fills whole bytes."""
+        if dtypes.BITS[self.dtype] >= 8:
+            return np.frombuffer(packed, dtypes.to_numpy(self.dtype).newbyteorder("<")).reshape(self.shape)
+        return numpy_helper.to_array(TensorProto(data_type=self.dtype, dims=self.shape, raw_data=bytes(packed)))
+
+    def payload(self) -> Iterator[bytes | memoryview]:
+        """The packed elements in pieces, `nbytes` in all; only for a tensor that `packs`."""
+        if self.external is not None:
+            yield from self.external.chunks()
+        elif self.proto is not None and self.proto.HasField("raw_data"):
+            yield self._raw()
+        else:
+            yield self._packed()
+
+    def _packed(self) -> bytes:
+        array = self.numpy()
+        if dtypes.BITS[self.dtype] >= 8:
+            return np.ascontiguousarray(array).tobytes()
+        return numpy_helper.from_array(array).raw_data
+
+    def header(self, name: str) -> TensorProto:
+        """A TensorProto called `name` with everything but the elements."""
+        header = TensorProto(data_type=self.dtype, dims=self.shape)
+        if name:
+            header.name = name
+        if self.proto is not None:
+            if self.proto.HasField("doc_string"):
+                header.doc_string = self.proto.doc_string
+            header.metadata_props.extend(self.proto.metadata_props)
+        return header
+
+    def to_proto(self, name: str) -> TensorProto:
+        """A TensorProto called `name`; external data stays a reference."""
         if self.proto is not None:
             if self.proto.name == name:
                 return self.proto
@@ -168,6 +202,14 @@ class Tensor:
             return onnx.helper.make_tensor(name, self.dtype, self.shape, [_to_bytes(s) for s in array.ravel()])  # type: ignore[misc]
         return numpy_helper.from_array(array, name)
 
+    def to_inline_proto(self, name: str) -> TensorProto:
+        """A TensorProto called `name` that holds its elements itself, wherever they are now."""
+        if self.external is None:
+            return self.to_proto(name)
+        proto = self.header(name)
+        proto.raw_data = b"".join(self.payload())
+        return proto
+
     def digest(self) -> bytes:
         """Hash of type, shape and elements: equal digests mean bit-equal tensors."""
         if self._digest is None:
@@ -176,13 +218,12 @@ class Tensor:
                 for text in self.numpy().ravel():
                     data = _to_bytes(text)
                     hasher.update(len(data).to_bytes(8, "little") + data)
-            elif self.external is not None:
-                for piece in self.external.chunks():
+            elif self.packs:
+                for piece in self.payload():
                     hasher.update(piece)
-            elif self.proto is not None and self.proto.raw_data:
-                hasher.update(self.proto.raw_data)
             else:
-                hasher.update(_packed(self.numpy(), self.dtype))
+                assert self.proto is not None
+                hasher.update(self.proto.SerializeToString(deterministic=True))
             self._digest = hasher.digest()
         return self._digest
 
@@ -195,13 +236,6 @@ class Tensor:
 
     def __repr__(self) -> str:
         return f"Tensor({dtypes.name_of(self.dtype)}{list(self.shape)})"
-
-
-def _packed(array: np.ndarray, dtype: int) -> bytes:
-    """The elements as TensorProto.raw_data holds them (sub-byte types two or four to the byte)."""
-    if dtypes.BITS.get(dtype, 0) >= 8:
-        return np.ascontiguousarray(array).tobytes()
-    return numpy_helper.from_array(array).raw_data
 
 
 def _count(shape: tuple[int, ...]) -> int:

@@ -1,239 +1,238 @@
-"""Model -> ModelProto or files: what no pass touched is written as it was read."""
+"""Model -> ModelProto: what no pass touched is written as it was read."""
 
 from __future__ import annotations
 
-import os
-import tempfile
-from collections.abc import Iterable
-from pathlib import Path
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, StringStringEntryProto, TensorProto, ValueInfoProto
+from onnx import (
+    AttributeProto,
+    FunctionProto,
+    GraphProto,
+    ModelProto,
+    NodeProto,
+    SparseTensorProto,
+    TensorProto,
+    ValueInfoProto,
+)
 
-from .attributes import encode
-from .errors import ModelError
+from .attached_tensors import attached_tensors
+from .attributes import body_keys, body_protos, encode
+from .declarations import contradicts
 from .graph import Graph, Node, Value
 from .model import Model
 from .order import sort_nodes
-from .reading import ORIGIN_KEY, PASS_KEY
+from .partial_copy import copy_without
+from .reading import ORIGIN_KEY, PASS_KEY, opsets_of
+from .scopes import separate_names, values_of
 from .tensor import Tensor
 
-_ALIGNMENT = 4096  # a page, so that a reader can map each tensor by itself
-_PROTOBUF_LIMIT = 2**31 - 1
+TensorWriter = Callable[[Tensor, str], TensorProto]
+_WRITTEN_ANEW = ("node", "name", "initializer", "sparse_initializer", "input", "output", "value_info",
+                 "quantization_annotation")  # fmt: skip
 
 
-def to_proto(model: Model) -> ModelProto:
-    """The model as one ModelProto; tensors kept in other files stay references to them."""
-    proto = ModelProto()
-    proto.CopyFrom(model.proto)
-    declared = {("" if o.domain == "ai.onnx" else o.domain): o for o in proto.opset_import}
-    for domain, version in model.opsets.items():
-        if domain not in declared:
-            proto.opset_import.add(domain=domain, version=version)
-        elif declared[domain].version != version:
-            declared[domain].version = version
-    for domain in set(declared) - set(model.opsets):
-        proto.opset_import.remove(declared[domain])
-    _fill_graph(proto.graph, model.graph)
-    proto.functions.extend(_function(function) for function in model.functions.values())
-    return proto
-
-
-def save(model: Model, path: str | Path, *, external_data: bool | None = None) -> list[Path]:
-    """Write the model, with its big tensors in `<name>.data` where it needs that; returns the files written.
+def to_proto(model: Model, *, inline: bool = False) -> ModelProto:
+    """The model as one ModelProto.
 
     Args:
-        external_data: True puts every tensor of at least 1 KiB into the .data file, False forbids the file, None does
-            what the source did and what protobuf's 2 GiB limit asks for.
-
-    Both files are written under temporary names and renamed at the end, so that a failure leaves what was there.
+        inline: put the data of tensors that lie in other files into the proto; else they stay references to them.
     """
-    path = Path(path)
-    if not path.parent.is_dir():
-        raise ModelError(f"the folder of '{path}' does not exist")
-    proto = to_proto(model)
-    tensors = {value.name: value.tensor for graph in model.graphs() for value in graph.initializers}
-    sources = {name: tensor for name, tensor in tensors.items() if tensor is not None}
-    wanted = external_data
-    if wanted is None:
-        wanted = any(t.external for t in sources.values()) or sum(t.nbytes for t in sources.values()) > _PROTOBUF_LIMIT
-    data_name = path.name + ".data"
-    stored = list(_stored_tensors(proto.graph))
-    if not wanted:
-        for tensor in stored:
-            _inline(tensor, sources.get(tensor.name))
-        return _replace_files({path: [proto.SerializeToString()]})
-    moved, offset = [], 0
-    for tensor in stored:
-        source = sources.get(tensor.name)
-        if source is None or source.nbytes < 1024:
-            _inline(tensor, source)
-            continue
-        offset += -offset % _ALIGNMENT
-        _refer(tensor, data_name, offset, source.nbytes)
-        moved.append((offset, source))
-        offset += source.nbytes
-    return _replace_files({path.with_name(data_name): _data_stream(moved), path: [proto.SerializeToString()]})
+    write = Tensor.to_inline_proto if inline else _as_it_lies
+    return ProtoWriter(write).model(model)
 
 
-def _data_stream(moved: list[tuple[int, Tensor]]) -> Iterable[bytes | memoryview]:
-    position = 0
-    for offset, tensor in moved:
-        yield bytes(offset - position)
-        position = offset + tensor.nbytes
-        if tensor.external is not None:
-            yield from tensor.external.chunks()
-        else:
-            yield tensor.to_proto("").raw_data
+def _as_it_lies(tensor: Tensor, name: str) -> TensorProto:
+    replaced = tensor.external is not None and tensor.external.file.replaced
+    return tensor.to_inline_proto(name) if replaced else tensor.to_proto(name)
 
 
-def _stored_tensors(graph: GraphProto) -> Iterable[TensorProto]:
-    yield from graph.initializer
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _stored_tensors(attribute.g)
+class ProtoWriter:
+    """Builds protos; `write` says how a tensor of a graph is written, `weights=False` leaves the main graph's out."""
+
+    def __init__(self, write: TensorWriter) -> None:
+        self._write = write
+
+    def model(self, model: Model, *, weights: bool = True) -> ModelProto:
+        separate_names(model)
+        proto = ModelProto()
+        proto.CopyFrom(model.proto)
+        _write_opsets(proto, model)
+        self._graph(proto.graph, model.graph, weights)
+        proto.functions.extend(self._function(function) for function in model.functions.values())
+        if model.has_attached_external_data:
+            for tensor in attached_tensors(proto):
+                if tensor.data_location == TensorProto.EXTERNAL:
+                    tensor.CopyFrom(self._write(Tensor.from_proto(tensor, model.folder), tensor.name))
+        return proto
+
+    def _graph(self, proto: GraphProto, graph: Graph, weights: bool = True) -> GraphProto:
+        sort_nodes(graph)
+        source = graph.proto
+        if source is not None:
+            proto.CopyFrom(copy_without(source, _WRITTEN_ANEW))
+            infos = _kept_infos(graph, source.value_info)
+            proto.value_info.extend(infos)
+            if source.quantization_annotation:
+                names = graph.strays.union(value.name for value in values_of(graph))
+                proto.quantization_annotation.extend(
+                    annotation for annotation in source.quantization_annotation if annotation.tensor_name in names
+                )
+            _write_interface(proto.input, source.input, graph, graph.inputs)
+            _write_interface(proto.output, source.output, graph, graph.outputs)
+        if graph.name or source is None or source.HasField("name"):
+            proto.name = graph.name
+        proto.node.extend(map(self._node, graph))
+        if weights:
+            proto.initializer.extend(
+                self._write(value.tensor, value.name) for value in graph.initializers if value.tensor is not None
+            )
+        proto.sparse_initializer.extend(map(_sparse_proto, graph.sparse_initializers.items()))
+        return proto
+
+    def _function(self, function: Graph) -> FunctionProto:
+        sort_nodes(function)
+        source = function.function_proto
+        assert source is not None
+        proto = copy_without(source, ("value_info",))
+        proto.value_info.extend(_kept_infos(function, source.value_info))
+        proto.node.extend(map(self._node, function))
+        return proto
+
+    def _node(self, node: Node) -> NodeProto:
+        source = node.proto
+        inputs = ["" if value is None else value.name for value in node.inputs]
+        outputs = ["" if value is None else value.name for value in node.outputs]
+        bodies = {key: self._graph(GraphProto(), body) for key, body in node.bodies.items()} if node.bodies else {}
+        if source is not None and node.changed_attributes is None and not node.provenance_changed:
+            same = source.input == inputs and source.output == outputs and source.name == node.name
+            if same and (not bodies or bodies == _bodies_in(source)):
+                return source
+        return _edited(node, inputs, outputs, bodies)
 
 
-def _refer(tensor: TensorProto, location: str, offset: int, length: int) -> None:
-    for field in ("raw_data", "float_data", "int32_data", "int64_data", "double_data", "uint64_data", "external_data"):
-        tensor.ClearField(field)
-    tensor.data_location = TensorProto.EXTERNAL
-    for key, value in (("location", location), ("offset", str(offset)), ("length", str(length))):
-        tensor.external_data.append(StringStringEntryProto(key=key, value=value))
+def _write_opsets(proto: ModelProto, model: Model) -> None:
+    """The imports as the file lists them, but for what passes changed."""
+    before = opsets_of(proto)
+    for entry in list(proto.opset_import):
+        domain = "" if entry.domain == "ai.onnx" else entry.domain
+        if domain not in model.opsets:
+            proto.opset_import.remove(entry)
+        elif model.opsets[domain] != before[domain]:
+            entry.version = model.opsets[domain]
+    for domain, version in model.opsets.items():
+        if domain not in before:
+            proto.opset_import.add(domain=domain, version=version)
 
 
-def _inline(tensor: TensorProto, source: Tensor | None) -> None:
-    if tensor.data_location == TensorProto.EXTERNAL and source is not None and source.external is not None:
-        tensor.raw_data = bytes(source.external.view())
-        tensor.ClearField("external_data")
-        tensor.ClearField("data_location")
+def _kept_infos(graph: Graph, source: Sequence[ValueInfoProto]) -> list[ValueInfoProto]:
+    """What the file states of intermediate values, without those that are gone or that an edited node made another."""
+    if not source:
+        return []
+    named = {value.name: value for value in values_of(graph)}
+    kept = []
+    for info in source:
+        value = named.get(info.name)
+        if value is None:
+            if info.name in graph.strays:
+                kept.append(info)
+        elif value in graph.model.redeclared:
+            kept.append(copy_without(info, ("type",)))
+            kept[-1].type.CopyFrom(value.declared)
+        elif value.producer is None or not _is_edited(value.producer) or not contradicts(info.type, value):
+            kept.append(info)
+    return kept
 
 
-def _replace_files(contents: dict[Path, Iterable[bytes | memoryview]]) -> list[Path]:
-    """Write each file beside its place and rename all only when every one is complete."""
-    written: list[tuple[str, Path]] = []
-    try:
-        for path, pieces in contents.items():
-            descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-            written.append((name, path))
-            with os.fdopen(descriptor, "wb") as file:
-                for piece in pieces:
-                    file.write(piece)
-            mask = os.umask(0)
-            os.umask(mask)
-            os.chmod(name, 0o666 & ~mask)
-        for name, path in written:
-            os.replace(name, path)
-        return list(contents)
-    except OSError as error:
-        raise ModelError(f"cannot write '{path}': {error.strerror or error}") from error
-    finally:
-        for name, _ in written:
-            Path(name).unlink(missing_ok=True)
+def _is_edited(node: Node) -> bool:
+    return node.proto is None or node.provenance_changed or node.changed_attributes is not None
 
 
-def _fill_graph(proto: GraphProto, graph: Graph) -> GraphProto:
-    sort_nodes(graph)
-    source = graph.proto
-    proto.name = graph.name
-    produced = [value for node in graph for value in node.outputs if value is not None]
-    stored = [*graph.inputs, *graph.initializers, *graph.sparse_initializers]
-    alive = {value.name: value for value in (*produced, *stored)}
-    if source is not None:
-        if source.HasField("doc_string"):
-            proto.doc_string = source.doc_string
-        proto.metadata_props.extend(source.metadata_props)
-        proto.quantization_annotation.extend(q for q in source.quantization_annotation if q.tensor_name in alive)
-        kept = [info for info in source.value_info if info.name in alive]
-        _copy_interface(proto.value_info, kept, [alive[info.name] for info in kept])
-        _copy_interface(proto.input, source.input, graph.inputs)
-        _copy_interface(proto.output, source.output, graph.outputs)
-    proto.node.extend(_node(node) for node in graph)
-    for value in graph.initializers:
-        assert value.tensor is not None
-        proto.initializer.append(value.tensor.to_proto(value.name))
-    proto.sparse_initializer.extend(graph.sparse_initializers.values())
-    return proto
-
-
-def _copy_interface(target: Any, source: Iterable[ValueInfoProto], values: list[Value]) -> None:
-    """Inputs and outputs as the file declared them; a value that the file did not list is written by name."""
-    infos = {info.name: info for info in source}
+def _write_interface(target: Any, source: Iterable[ValueInfoProto], graph: Graph, values: Iterable[Value]) -> None:
+    """Inputs or outputs as the file declared them; a value that it did not list is written with what is known of it."""
+    infos: dict[str, deque[ValueInfoProto]] = {}
+    for info in source:
+        infos.setdefault(info.name, deque()).append(info)
     for value in values:
-        if value.name in infos:
-            target.append(infos[value.name])
-            if value.declared is not None and value.declared is not infos[value.name].type:
-                target[-1].type.CopyFrom(value.declared)
+        known = infos.get(value.name)
+        if known:
+            target.append(known[0])
+            if len(known) > 1:
+                known.popleft()
         else:
-            info = target.add(name=value.name)
-            if value.declared is not None:
-                info.type.CopyFrom(value.declared)
+            target.add(name=value.name)
+        if value.declared is not None and (not known or value in graph.model.redeclared):
+            target[-1].type.CopyFrom(value.declared)
 
 
-def _function(function: Graph) -> FunctionProto:
-    sort_nodes(function)
-    assert function.function_proto is not None
-    proto = FunctionProto()
-    proto.CopyFrom(function.function_proto)
-    alive = {value.name for node in function for value in node.outputs if value is not None}
-    infos = [info for info in proto.value_info if info.name in alive or info.name in proto.input]
-    del proto.value_info[:]
-    proto.value_info.extend(infos)
-    proto.node.extend(_node(node) for node in function)
-    return proto
+def _sparse_proto(item: tuple[Value, SparseTensorProto]) -> SparseTensorProto:
+    value, proto = item
+    if proto.values.name == value.name:
+        return proto
+    renamed = SparseTensorProto()
+    renamed.CopyFrom(proto)
+    renamed.values.name = value.name
+    return renamed
 
 
-def _names(values: Iterable[Value | None]) -> list[str]:
-    return [value.name if value is not None else "" for value in values]
+def _bodies_in(node: NodeProto) -> dict[str, GraphProto]:
+    return {key: body for a in node.attribute for key, body in zip(body_keys(a), body_protos(a))}
 
 
-def _node(node: Node) -> NodeProto:
-    inputs, outputs = _names(node.inputs), _names(node.outputs)
+def _edited(node: Node, inputs: list[str], outputs: list[str], bodies: dict[str, GraphProto]) -> NodeProto:
     source = node.proto
-    bodies = {name: _fill_graph(GraphProto(), body) for name, body in node.bodies.items()}
-    if source is not None and not node.attributes_changed and not node.provenance_changed:
-        same = list(source.input) == inputs and list(source.output) == outputs
-        if same and all(a.g == bodies[a.name] for a in source.attribute if a.name in bodies):
-            return source
-    proto = NodeProto()
     if source is not None:
-        proto.CopyFrom(source)
-        for field in ("input", "output", "attribute"):
-            proto.ClearField(field)
+        proto = copy_without(source, ("input", "output", "attribute"))
+        if source.name != node.name:
+            proto.name = node.name
     else:
-        proto.op_type, proto.name = node.op_type, node.name
+        proto = NodeProto(op_type=node.op_type, name=node.name)
         if node.domain:
             proto.domain = node.domain
         if node.overload:
             proto.overload = node.overload
     proto.input.extend(inputs)
     proto.output.extend(outputs)
-    _write_attributes(proto, node, bodies)
-    _write_origins(proto, node)
+    proto.attribute.extend(_attributes(node, bodies))
+    if node.provenance_changed:
+        _write_origins(proto, node)
     return proto
 
 
-def _write_attributes(proto: NodeProto, node: Node, bodies: dict[str, GraphProto]) -> None:
-    source = {a.name: a for a in node.proto.attribute} if node.proto is not None else {}
-    if not node.attributes_changed:
-        proto.attribute.extend(a for a in source.values() if a.name not in bodies)
+def _attributes(node: Node, bodies: dict[str, GraphProto]) -> Iterator[AttributeProto]:
+    """The attributes in the order of the file; what nobody changed as it was."""
+    changed = node.changed_attributes or ()
+    written: set[str] = set()
+    for original in node.proto.attribute if node.proto is not None else ():
+        written.add(original.name)
+        if keys := body_keys(original):
+            yield _attribute_with(original, [bodies[key] for key in keys])
+        elif original.name not in changed:
+            yield original
+        elif original.name in node.attributes:
+            attribute = encode(original.name, node.attributes[original.name])
+            if original.doc_string:
+                attribute.doc_string = original.doc_string
+            yield attribute
+    for name, value in node.attributes.items():
+        if name not in written:
+            yield encode(name, value)
+    for key, body in bodies.items():
+        if key.partition("[")[0] not in written:
+            yield AttributeProto(name=key, type=AttributeProto.GRAPH, g=body)
+
+
+def _attribute_with(original: AttributeProto, bodies: list[GraphProto]) -> AttributeProto:
+    attribute = copy_without(original, ("g", "graphs"))
+    if original.HasField("g"):
+        attribute.g.CopyFrom(bodies[0])
     else:
-        for name, value in node.attributes.items():
-            written = encode(name, value)
-            original = source.get(name)
-            proto.attribute.append(written)
-            if original is not None and original.doc_string:
-                proto.attribute[-1].doc_string = original.doc_string
-    for name, body in bodies.items():
-        attribute = proto.attribute.add(name=name)
-        attribute.type = attribute.GRAPH
-        attribute.g.CopyFrom(body)
+        attribute.graphs.extend(bodies)
+    return attribute
 
 
 def _write_origins(proto: NodeProto, node: Node) -> None:
-    if not node.provenance_changed:
-        return
     for key, text in ((ORIGIN_KEY, ", ".join(node.origins)), (PASS_KEY, node.rewritten_by)):
         entry = next((e for e in proto.metadata_props if e.key == key), None)
         if entry is None:

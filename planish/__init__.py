@@ -20,7 +20,8 @@ from .compiler.graph_pass import Context, Effect, Pass, RewritePass
 from .compiler.model import Model
 from .compiler.pattern import any_, known, maybe, op
 from .compiler.reading import load
-from .compiler.writing import save, to_proto
+from .compiler.saving import save
+from .compiler.writing import to_proto
 from .passes import PASSES, PIPELINES
 from .runtime.graphsurgeon_pass import graphsurgeon_pass
 from .runtime.optimize import optimize

@@ -8,10 +8,10 @@ from typing import TypeAlias
 
 from onnx import TensorShapeProto, TypeProto
 
+from ..compiler.declarations import declared_facts
 from ..compiler.errors import OptionError
 from ..compiler.graph import Value
 from ..compiler.model import Model
-from ..compiler.reading import declared_facts
 
 Dims: TypeAlias = tuple[int | str, ...]
 
@@ -79,7 +79,7 @@ def fix_shapes(model: Model, shapes: Mapping[str, Dims]) -> None:
         fixed = TypeProto()
         fixed.CopyFrom(value.declared)
         _fix(name, fixed.tensor_type, dims, bound)
-        value.declared = fixed
+        value.redeclare(fixed)
         value.dtype, value.shape = declared_facts(fixed, model)
     for graph in model.graph.nested_graphs():
         for value in [*graph.inputs, *(v for node in graph for v in node.outputs if v is not None)]:
@@ -122,7 +122,7 @@ def _bind(value: Value, bound: Mapping[str, int | str]) -> None:
     for dim in _dims(fixed):
         if dim.dim_param in bound:
             _set(dim, bound[dim.dim_param])
-    value.declared = fixed
+    value.redeclare(fixed)
     value.dtype, value.shape = declared_facts(fixed, value.graph.model)
 
 

@@ -11,7 +11,8 @@ from onnx import FunctionProto, ModelProto, helper
 
 from ..compiler.errors import UnsupportedModelError
 from ..compiler.model import Model
-from ..compiler.reading import copy_field, load
+from ..compiler.partial_copy import copy_field
+from ..compiler.reading import load
 from ..compiler.writing import to_proto
 from .round_trip import carry_over
 

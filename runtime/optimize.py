@@ -20,7 +20,7 @@ from ..compiler.inference import infer_model
 from ..compiler.journal import Fuel
 from ..compiler.model import Model
 from ..compiler.reading import load
-from ..compiler.writing import save
+from ..compiler.saving import save
 from ..passes import PIPELINES
 from .evaluator import OrtEvaluator
 from .interface import drop_outputs, fix_shapes, freeze_weights

@@ -11,7 +11,8 @@ from onnx import ModelProto
 
 from ..compiler.journal import Journal, Remark
 from ..compiler.model import Model
-from ..compiler.writing import save, to_proto
+from ..compiler.saving import save
+from ..compiler.writing import to_proto
 from .account import account
 from .parity import ParityReport
 from .statistics import Statistics

@@ -13,7 +13,7 @@ from typing import Any
 
 from onnx import AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto
 
-from ..compiler.reading import copy_field
+from ..compiler.partial_copy import copy_field
 
 Merge = Callable[[Any, Any, Any], Any]
 

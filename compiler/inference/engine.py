@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from ..call_order import callees_first
+from ..declarations import declared_facts
+from ..garbage import collection_paused
 from ..graph import Graph, Node, Value
 from ..model import Model
-from ..reading import declared_facts
 from ..refusal import Refusal
 from .calls import call_facts
 from .facts import RULES, Facts
@@ -15,9 +17,10 @@ from .facts import RULES, Facts
 
 def infer_model(model: Model) -> None:
     """Infer facts of the functions, whose calls rest on them, then of the main graph and its bodies."""
-    for function in model.functions.values():
-        infer_graph(function)
-    infer_graph(model.graph)
+    with collection_paused():
+        for function in callees_first(model):
+            infer_graph(function)
+        infer_graph(model.graph)
 
 
 def infer_graph(graph: Graph) -> None:
