@@ -9,6 +9,7 @@ from .eliminate_default_inputs import EliminateDefaultInputs
 from .eliminate_no_ops import EliminateNoOps
 from .eliminate_unused_outputs import EliminateUnusedOutputs
 from .eliminate_zero_bias import EliminateZeroBias
+from .fold_arithmetic_chain import FoldArithmeticChain
 from .fold_constants import FoldConstants
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
@@ -38,6 +39,7 @@ _ALL: tuple[type[Pass], ...] = (
     RecognizeSoftplus,
     RecognizeMish,
     RecognizeSwish,
+    FoldArithmeticChain,
     FuseBatchNorm,
     FuseScaleShift,
     FuseAffineIntoNextLayer,

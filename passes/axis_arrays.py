@@ -17,9 +17,10 @@ _LARGEST = 1 << 20  # elements; what varies along that much is no scale or bias
 
 
 def beside(constant: np.ndarray, tensor: Value, rewriter: Rewriter) -> np.ndarray:
-    """The constant in the form above; refuses if it broadcasts `tensor`, or might."""
+    """The constant in the form above (integers keep their type); refuses if it broadcasts `tensor`, or might."""
+    constant = constant if constant.dtype.kind in "iu" else constant.astype(np.float64)
     if constant.ndim == 0:
-        return np.asarray(constant, np.float64)
+        return constant
     shape = tensor.shape
     if shape is None:
         rewriter.refuse("the rank of the tensor is not known")
@@ -28,7 +29,14 @@ def beside(constant: np.ndarray, tensor: Value, rewriter: Rewriter) -> np.ndarra
     aligned = constant.reshape((1,) * (len(shape) - constant.ndim) + constant.shape)
     if any(extent not in (1, known) for extent, known in zip(aligned.shape, shape)):
         rewriter.refuse("the constant broadcasts the tensor")
-    return collapsed(np.asarray(aligned, np.float64))
+    return collapsed(aligned)
+
+
+def shortest(array: np.ndarray) -> np.ndarray:
+    """The array without the leading axes of extent 1, which broadcasting adds by itself."""
+    while array.ndim and array.shape[0] == 1:
+        array = array[0]
+    return array
 
 
 def collapsed(array: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from .affine import affine_of
-from .axis_arrays import collapsed
+from .axis_arrays import collapsed, shortest
 from .linear_layers import rounded
 
 
@@ -62,6 +62,4 @@ class SimplifyBatchNorm(RewritePass):
 
 
 def _constant(array: np.ndarray, x: Value, hint: str, rewriter: Rewriter) -> Value:
-    short = collapsed(array)
-    short = short[0] if short.ndim else short
-    return rewriter.constant(short.astype(dtypes.to_numpy(x.dtype)), hint)
+    return rewriter.constant(shortest(collapsed(array)).astype(dtypes.to_numpy(x.dtype)), hint)
