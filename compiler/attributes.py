@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import struct
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from typing import Union
 
 import numpy as np
@@ -110,6 +111,17 @@ def constant_of(attributes: Mapping[str, Attribute]) -> Tensor | None:
             case ("value_string", bytes() | str()) | ("value_strings", tuple() | list()):
                 return Tensor.from_array(np.array(value, object))
     return None
+
+
+def bits(name: str, value: Attribute) -> Hashable:
+    """What tells attributes apart: bits, because -0.0 == 0.0 and 1 == 1.0 in Python."""
+    if isinstance(value, Tensor):
+        return value.digest()
+    if isinstance(value, float):
+        return struct.pack("<d", value)
+    if isinstance(value, int | bytes | str):
+        return value
+    return bytes(encode(name, value).SerializeToString(deterministic=True))
 
 
 def encode(name: str, value: Attribute) -> AttributeProto:

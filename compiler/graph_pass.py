@@ -41,9 +41,8 @@ class Evaluator(Protocol):
 class Context:
     """What passes share during a run: the model, where to report, what may be used.
 
-    target: "onnx" (standard operators only), "ort" or "tensorrt". fold_budget: bytes by which folding may make the
-    constants larger in the whole run. evaluator: None means that only what can be folded symbolically is.
-    memory: what passes remember from one of their runs to the next, by name.
+    target: "onnx" (standard operators only), "ort" or "tensorrt". evaluator: None means that only what needs no backend
+    is computed. unfoldable: nodes that could not be. memory: what passes remember from one run to the next, by name.
     """
 
     model: Model
@@ -52,7 +51,6 @@ class Context:
     changes: Changes = field(default_factory=Changes)
     target: str = "onnx"
     evaluator: Evaluator | None = None
-    fold_budget: int = 16 << 20
     unfoldable: set[Node] = field(default_factory=set)
     memory: dict[str, object] = field(default_factory=dict)
     _by_op: dict[str, dict[Node, None]] = field(default_factory=dict)

@@ -101,9 +101,9 @@ class Rewriter:
         """A new constant; `hint` is the start of its name. The array must already have the right dtype."""
         return self.tensor(Tensor.from_array(array), hint)
 
-    def tensor(self, tensor: Tensor, hint: str) -> Value:
-        """A new constant from a Tensor, which may still lie undecoded in a file."""
-        value = Value(hint, self.graph)
+    def tensor(self, tensor: Tensor, hint: str, graph: Graph | None = None) -> Value:
+        """A new constant from a Tensor, which may still lie undecoded in a file; `graph` may be an enclosing one."""
+        value = Value(hint, graph or self.graph)
         value.tensor = tensor
         value.dtype, value.shape = tensor.dtype, tensor.shape
         self._constants.append(value)
@@ -191,7 +191,7 @@ class Rewriter:
     def _add_constant(self, value: Value) -> None:
         value.name = self.model.fresh_name(value.name)
         if not self.graph.in_function:
-            self.graph.initializers[value] = None
+            value.graph.initializers[value] = None
             return
         # A function has no initializers: its constants are nodes.
         node = Node("Constant", "", self.graph)

@@ -104,6 +104,13 @@ class Tensor:
         array.flags.writeable = False
         return cls(dtypes.of_array(array), array.shape, array=array)
 
+    def reshaped(self, shape: tuple[int, ...]) -> Tensor:
+        """The same elements in another shape; nothing is read or copied."""
+        if _count(shape) != self.size:
+            raise ValueError(f"{self!r} cannot have shape {list(shape)}")
+        array = None if self._array is None else self._array.reshape(shape)
+        return Tensor(self.dtype, shape, self.proto, array, self.external)
+
     @property
     def size(self) -> int:
         """Number of elements."""
@@ -145,7 +152,7 @@ class Tensor:
         if self.packs and self.proto.HasField("raw_data"):
             return self._unpack(self._raw())
         try:
-            return numpy_helper.to_array(self.proto).view()
+            return numpy_helper.to_array(self.proto).reshape(self.shape)
         except (ValueError, TypeError) as error:
             raise ModelError(f"a tensor cannot be decoded: {error}", where=self.proto.name) from error
 
@@ -191,11 +198,14 @@ class Tensor:
     def to_proto(self, name: str) -> TensorProto:
         """A TensorProto called `name`; external data stays a reference."""
         if self.proto is not None:
-            if self.proto.name == name:
+            same_shape = tuple(self.proto.dims) == self.shape
+            if same_shape and self.proto.name == name:
                 return self.proto
             proto = TensorProto()
             proto.CopyFrom(self.proto)
             proto.name = name
+            if not same_shape:
+                proto.dims[:] = self.shape
             return proto
         array = self.numpy()
         if self.dtype == dtypes.STRING:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from ..compiler.attributes import Attribute, encode
+from ..compiler.attributes import bits
 from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import Context, Pass
 from ..compiler.inference.engine import outermost_reader
@@ -181,19 +180,8 @@ def _gives_all(kept: Node, node: Node) -> bool:
 def _same_attributes(one: Node, other: Node) -> bool:
     mine, theirs = one.attributes, other.attributes
     return mine.keys() == theirs.keys() and all(
-        _attribute_bits(k, v) == _attribute_bits(k, theirs[k]) for k, v in mine.items()
+        bits(k, v) == bits(k, theirs[k]) for k, v in mine.items()
     )
-
-
-def _attribute_bits(name: str, value: Attribute) -> Hashable:
-    """What tells attributes apart: bits, because -0.0 == 0.0 and 1 == 1.0 in Python."""
-    if isinstance(value, Tensor):
-        return value.digest()
-    if isinstance(value, float):
-        return struct.pack("<d", value)
-    if isinstance(value, int | bytes | str):
-        return value
-    return bytes(encode(name, value).SerializeToString(deterministic=True))
 
 
 def _content_key(node: Node) -> Hashable | None:

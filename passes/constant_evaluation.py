@@ -1,0 +1,142 @@
+"""Computes nodes whose inputs are constants: in numpy where that is exact, else together in one run of the backend."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from onnx import ModelProto, NodeProto
+from onnx import helper as onnx_helper
+
+from ..compiler import dtypes
+from ..compiler.attributes import encode
+from ..compiler.errors import EvaluationError
+from ..compiler.graph import Node, Value
+from ..compiler.graph_pass import Evaluator
+from ..compiler.symbolic import product
+from ..compiler.tensor import Tensor
+from .exact_kernels import compute
+from .exact_movement import LARGEST, Undefined
+
+_RETAGS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"})
+_BOUNDED = frozenset({"NonZero", "Unique", "Compress", "TopK", "NonMaxSuppression", "StringSplit"})  # by their inputs
+
+
+@dataclass
+class Evaluation:
+    """What came out: results by value, and the nodes that were not computed.
+
+    failures: why the backend could not. unsized: nodes whose result may be of any size, as far as is known now.
+    """
+
+    evaluator: Evaluator | None
+    results: dict[Value, Tensor] = field(default_factory=dict)
+    failures: dict[Node, str] = field(default_factory=dict)
+    unsized: list[Node] = field(default_factory=list)
+
+    def run(self, nodes: Sequence[Node]) -> None:
+        """Compute the nodes, which are in order and read constants, `results` or each other."""
+        left: dict[Node, None] = {}
+        for node in nodes:
+            if all(v is None or v in self.results or not v.uses for v in node.outputs):
+                continue
+            available = all(v is None or self._tensor(v) is not None for v in node.inputs)
+            try:
+                if available and self._in_place(node):
+                    continue
+            except Undefined as error:
+                self.failures[node] = str(error)
+                continue
+            if all(v is None or v.producer in left or self._tensor(v) is not None for v in node.inputs):
+                if self._is_bounded(node, available):
+                    left[node] = None
+                else:
+                    self.unsized.append(node)
+        versions: dict[int, list[Node]] = {}
+        for node in left:
+            versions.setdefault(node.version, []).append(node)
+        for batch in versions.values():
+            self._with_backend(batch)
+
+    def _tensor(self, value: Value) -> Tensor | None:
+        return self.results.get(value) or value.constant
+
+    def _in_place(self, node: Node) -> bool:
+        tensors = [None if v is None else self._tensor(v) for v in node.inputs]
+        first = tensors[0] if tensors else None
+        shape = node.output.shape
+        if node.op in _RETAGS and first is not None and shape is not None and all(isinstance(d, int) for d in shape):
+            numbers = tuple(d for d in shape if isinstance(d, int))
+            self.results[node.output] = first.reshaped(numbers)
+            return True
+        arrays = compute(node, [None if t is None else t.numpy() for t in tensors])
+        if arrays is None:
+            return False
+        for value, array in zip(node.outputs, arrays):
+            if value is not None:
+                self.results[value] = Tensor.from_array(array)
+        return True
+
+    def _is_bounded(self, node: Node, available: bool) -> bool:
+        """True if the results are known to be small enough to be made, and to be made without harm."""
+        if node.op in ("Div", "Mod") and node.output.dtype in dtypes.INTEGER:
+            return False  # a kernel that divides an integer by 0 ends the process; numpy has its turn later
+        sizes = [None if v.shape is None else product(v.shape) for v in node.outputs if v is not None]
+        if all(isinstance(size, int) for size in sizes) or node.op in _BOUNDED:
+            return True
+        return node.op == "Range" and available and self._range_is_short(node)
+
+    def _range_is_short(self, node: Node) -> bool:
+        start, limit, step = (float(t.numpy()) for v in node.inputs if v is not None and (t := self._tensor(v)))
+        return step != 0 and abs(limit - start) / abs(step) * 8 <= LARGEST
+
+    def _with_backend(self, nodes: list[Node]) -> None:
+        inside = set(nodes)
+        wanted = [
+            v
+            for node in nodes
+            for v in node.outputs
+            if v is not None and any(reader not in inside for reader, _ in v.uses)
+        ]
+        if self.evaluator is None:
+            self.failures.update((node, "there is no backend that computes it") for node in nodes)
+            return
+        try:
+            arrays = self.evaluator.evaluate(_model_of(nodes, wanted, self.results))
+        except EvaluationError:
+            if len(nodes) == 1:
+                self.failures[nodes[0]] = "the backend cannot compute it"
+                return
+            for node in nodes:  # one by one, so that one bad node does not keep the others
+                if all(v is None or self._tensor(v) is not None for v in node.inputs):
+                    self._with_backend([node])
+            return
+        self.results.update(zip(wanted, (Tensor.from_array(np.asarray(a)) for a in arrays), strict=True))
+
+
+def _model_of(nodes: Iterable[Node], wanted: Sequence[Value], known: Mapping[Value, Tensor]) -> ModelProto:
+    """A model without inputs that computes the wanted values; values are numbered, so that names cannot clash."""
+    names: dict[Value, str] = {}
+    protos, initializers = [], []
+    version, ir_version = 0, 0
+    for node in nodes:
+        version, ir_version = node.version, node.graph.model.ir_version
+        proto = NodeProto(op_type=node.op_type, domain=node.domain)
+        for value in node.inputs:
+            if value is not None and value not in names:
+                names[value] = f"c{len(names)}"
+                tensor = known.get(value) or value.constant
+                assert tensor is not None
+                initializers.append(tensor.to_inline_proto(names[value]))
+            proto.input.append("" if value is None else names[value])
+        for value in node.outputs:
+            if value is not None:
+                names[value] = f"c{len(names)}"
+            proto.output.append("" if value is None else names[value])
+        proto.attribute.extend(encode(key, attribute) for key, attribute in node.attributes.items())
+        protos.append(proto)
+    infos = [onnx_helper.make_tensor_value_info(names[v], v.dtype, None) for v in wanted]
+    body = onnx_helper.make_graph(protos, "constants", [], infos, initializers)
+    imports = [onnx_helper.make_opsetid("", version)]
+    return onnx_helper.make_model(body, opset_imports=imports, ir_version=max(ir_version, 4))
