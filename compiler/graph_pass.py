@@ -42,7 +42,8 @@ class Context:
     """What passes share during a run: the model, where to report, what may be used.
 
     target: "onnx" (standard operators only), "ort" or "tensorrt". evaluator: None means that only what needs no backend
-    is computed. unfoldable: nodes that could not be. memory: what passes remember from one run to the next, by name.
+    is computed. fold_budget: bytes by which folding may yet make the model larger. unfoldable: nodes that could not be
+    computed. memory: what passes remember from one run to the next, by name.
     """
 
     model: Model
@@ -51,6 +52,7 @@ class Context:
     changes: Changes = field(default_factory=Changes)
     target: str = "onnx"
     evaluator: Evaluator | None = None
+    fold_budget: int = 16 << 20
     unfoldable: set[Node] = field(default_factory=set)
     memory: dict[str, object] = field(default_factory=dict)
     _by_op: dict[str, dict[Node, None]] = field(default_factory=dict)

@@ -27,8 +27,8 @@ class FoldConstants(Pass):
         w2 = Transpose(w); y = MatMul(x, w2)   =>   y = MatMul(x, w2')     w2' an initializer
         s = Shape(x[2,3]); y = Reshape(z, s)   =>   y = Reshape(z, [2, 3])
 
-    Options: growth is the number of bytes by which one folded value may be larger than what it replaces, budget the
-    number of bytes by which all of them together may be.
+    Option growth: bytes by which one folded value may be larger than what it replaces. All of them together may be
+    larger by the run's budget (`--fold-budget`).
 
     Legal when
         The node is deterministic (no random operator, no training Dropout, no custom domain), all of its inputs are
@@ -48,7 +48,6 @@ class FoldConstants(Pass):
 
     name: ClassVar[str] = "fold-constants"
     growth: int = 64 << 10
-    budget: int = 4 << 20
 
     def run(self, context: Context, since: int) -> None:
         nodes: Iterable[Node] = context.model.nodes() if since < 0 else context.changes.touched[since:]
@@ -96,11 +95,9 @@ class FoldConstants(Pass):
         return "" if self._spend(context, growth) else f"the file would grow by {growth} bytes"
 
     def _spend(self, context: Context, growth: int) -> bool:
-        spent = context.memory.get(self.name, 0)
-        assert isinstance(spent, int)
-        if growth > self.growth or spent + growth > self.budget:
+        if growth > min(self.growth, context.fold_budget):
             return False
-        context.memory[self.name] = spent + growth
+        context.fold_budget -= growth
         return True
 
     def _replace(self, context: Context, plan: Plan, node: Node, made: dict[Tensor, Value]) -> None:

@@ -25,7 +25,7 @@ def test_the_budget_is_for_the_whole_run() -> None:
         y = MatMul (x, f)
     }"""
     model = onnx.parser.parse_model(HEADER + text)
-    result = optimize(model, passes="fold-constants{budget=20000}", verify="off")
+    result = optimize(model, passes="fold-constants", fold_budget=20000, verify="off")
     assert [n.op for n in result.model.nodes()] == ["ConstantOfShape", "Add", "Mul", "MatMul"]
     assert "the file would grow by 16384 bytes" in {r.text for r in result.remarks}
 
@@ -57,10 +57,13 @@ def external_model(folder: Path, rows: int) -> Path:
 
 def test_reshapes_of_external_weights_read_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = external_model(tmp_path, 512)
-    monkeypatch.setattr(Tensor, "_decode", lambda self: pytest.fail(f"{self!r} was decoded"))
+    decode = Tensor._decode
+    monkeypatch.setattr(
+        Tensor, "_decode", lambda self: decode(self) if self.size < 9 else pytest.fail(f"{self!r} was decoded")
+    )
     result = optimize(path, passes="fold-constants", verify="off")
     monkeypatch.undo()
-    (constant,) = [v.tensor for v in result.model.graph.initializers if v.name != "axes"]
+    (constant,) = [v.tensor for v in result.model.graph.initializers if v.tensor.size > 9]
     assert constant is not None and constant.external is not None and constant.shape == (512, 64)
     result.save(tmp_path / "out.onnx")
     saved = onnx.load(str(tmp_path / "out.onnx"))
