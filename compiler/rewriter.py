@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
@@ -49,6 +49,10 @@ class Rewriter:
     def refuse(self, reason: str) -> NoReturn:
         """Give up this rewrite; the reason becomes a remark."""
         raise Refusal(reason)
+
+    def include(self, nodes: Iterable[Node]) -> None:
+        """Count further nodes among those that the rewrite stands for (provenance, removal when dead)."""
+        self._matched = list(dict.fromkeys([*self._matched, *nodes]))
 
     def note(self, text: str) -> None:
         """Say in the journal what was gained or which numbers decided."""
