@@ -66,6 +66,15 @@ class Context:
         self._indexed = len(self.changes.touched)
         return [node for name in sorted(ops) for node in self._by_op.get(name, ()) if node.alive]
 
+    def replace_model(self, model: Model) -> None:
+        """Go on with another model, all of whose nodes count as touched; what was known of the old one is forgotten."""
+        for node in self.model.nodes():
+            node.alive = False
+        self.model = model
+        self.unfoldable.clear()
+        self.memory.clear()
+        self.changes.touched.extend(model.nodes())
+
     def remark(self, kind: Any, pass_name: str, node: Node, text: str) -> None:
         self.journal.add_remark(Remark(kind, pass_name, node.label, node.graph.path, text))
 

@@ -151,10 +151,10 @@ Observer = Callable[[Context, Pass], None]
 @dataclass(frozen=True)
 class Instruments:
     """What watches a run: `check` verifies the invariants after every pass that changed something, `before` is called
-    with each pass's name, `after` with each pass that changed something."""
+    with each pass, `after` with each pass that changed something."""
 
     check: bool = False
-    before: Callable[[str], None] | None = None
+    before: Callable[[Pass], None] | None = None
     after: Observer | None = None
 
 
@@ -187,7 +187,7 @@ def _run_group(group: Group, context: Context, instruments: Instruments) -> None
 
 def _run_pass(one: Pass, context: Context, since: int, round_number: int, instruments: Instruments) -> None:
     if instruments.before is not None:
-        instruments.before(one.name)
+        instruments.before(one)
     record = context.journal.open_run(one.name, round_number)
     started = time.perf_counter()
     try:

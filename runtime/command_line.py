@@ -23,10 +23,16 @@ from .passes_command import list_passes
 INTERRUPTED = 130
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+_HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+
+
+@click.group(invoke_without_command=True, context_settings=_HELP)
 @click.version_option(importlib.metadata.version("planish"), prog_name="planish", message="%(prog)s %(version)s")
-def cli() -> None:
+@click.pass_context
+def cli(context: click.Context) -> None:
     """A graph-level optimizing compiler for ONNX models: every step proven numerically and shown with its reason."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
 
 
 for command in (optimize_model, inspect_model, list_passes, write_model):
@@ -70,7 +76,8 @@ def describe(error: Exception) -> tuple[str, int]:
         return " ".join(f"{place}{error.what}{advice}".split()), error.exit_code
     if isinstance(error, click.UsageError):
         command = error.ctx.command_path if error.ctx is not None else "planish"
-        return f"{' '.join(error.format_message().split())} (see {command} --help)", OptionError.exit_code
+        message = " ".join(error.format_message().split()).removesuffix(".")
+        return f"{message} (see {command} --help)", OptionError.exit_code
     if isinstance(error, click.ClickException):
         return error.format_message(), error.exit_code
     if isinstance(error, OSError):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import heapq
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import onnx_graphsurgeon as gs
-from onnx import ModelProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
 from onnx_graphsurgeon.logger import G_LOGGER
 
 from ..compiler.errors import OptionError, PassError, UnsupportedModelError
@@ -72,16 +73,18 @@ class _GraphsurgeonPass(Pass):
         graph = graph if returned is None else returned
         if not isinstance(graph, gs.Graph):
             raise PassError(f"pass {self.name} returned {type(graph).__name__}, not a gs.Graph", where=self.name)
-        after = _export(graph)
+        after = gs.export_onnx(graph, do_type_check=False)
         if before == after:
             return
-        changed = load(carry_over(original, before, after), folder=model.folder)
+        merged = carry_over(original, before, after)
+        nodes = _in_order(merged.graph.node, self.name)
+        del merged.graph.node[:]
+        merged.graph.node.extend(nodes)
+        changed = load(merged, folder=model.folder)
         self._check_interface(model, changed)
         infer_model(changed)
         self._record(context, model, changed)
-        _retire(model)
-        context.model = changed
-        context.changes.touched.extend(changed.nodes())
+        context.replace_model(changed)
 
     def _check_interface(self, model: Model, changed: Model) -> None:
         for what, old, new in (
@@ -137,21 +140,37 @@ def _forget_types(infos: Iterable[ValueInfoProto]) -> None:
             info.ClearField("type")
 
 
-def _export(graph: gs.Graph) -> ModelProto:
-    """The graph as a proto, in topological order; only a graph that is not in order is sorted."""
-    known = {tensor.name for tensor in graph.inputs}
-    for node in graph.nodes:
-        if any(t.inputs and t.name not in known for t in node.inputs if isinstance(t, gs.Variable)):
-            graph.toposort()
-            break
-        known.update(tensor.name for tensor in node.outputs)
-    exported: ModelProto = gs.export_onnx(graph, do_type_check=False)
-    return exported
+def _in_order(nodes: Sequence[NodeProto], culprit: str) -> list[NodeProto]:
+    """The nodes in topological order, moved only where they must be (graphsurgeon's own sort fails on functions)."""
+    producer = {name: position for position, node in enumerate(nodes) for name in node.output if name}
+    waiting: list[set[int]] = [{producer[name] for name in _read(node) if name in producer} for node in nodes]
+    readers: dict[int, list[int]] = {}
+    for position, needed in enumerate(waiting):
+        for other in needed:
+            readers.setdefault(other, []).append(position)
+    ready = [position for position, needed in enumerate(waiting) if not needed]
+    done: list[NodeProto] = []
+    while ready:
+        position = heapq.heappop(ready)
+        done.append(nodes[position])
+        for reader in readers.get(position, ()):
+            waiting[reader].discard(position)
+            if not waiting[reader]:
+                heapq.heappush(ready, reader)
+    if len(done) < len(nodes):
+        stuck = next(node for node, needed in zip(nodes, waiting) if needed)
+        raise PassError(f"pass {culprit} made a cycle", where=stuck.name or stuck.op_type)
+    return done
 
 
-def _retire(model: Model) -> None:
-    for node in model.nodes():
-        node.alive = False
+def _read(node: NodeProto) -> Iterator[str]:
+    """Names that a node reads, its bodies included."""
+    yield from node.input
+    for attribute in node.attribute:
+        if attribute.HasField("g"):
+            yield from (info.name for info in attribute.g.output)
+            for inner in attribute.g.node:
+                yield from _read(inner)
 
 
 def _key(node: Node) -> tuple[str, ...]:

@@ -14,11 +14,12 @@ import onnx_graphsurgeon as gs
 from onnx import ModelProto
 
 from ..compiler import pipeline as pipelines
-from ..compiler.errors import OptionError, UnsupportedModelError, VerificationError
+from ..compiler.errors import OptionError, PassError, UnsupportedModelError, VerificationError
 from ..compiler.graph_pass import Context
 from ..compiler.inference import infer_model
 from ..compiler.journal import Fuel
 from ..compiler.model import Model
+from ..compiler.pipeline import Instruments
 from ..compiler.reading import load
 from ..compiler.saving import save
 from ..passes import PIPELINES
@@ -28,6 +29,7 @@ from .opset import convert_opset
 from .options import InputShapes, Names, Options, Plugin, Progress, byte_count, name_list, refuse_unknown, shape_map
 from .parity import Reference
 from .plugins import passes_of, registry_with
+from .reproducer import leave_reproducer
 from .result import Result
 from .statistics import Statistics
 
@@ -156,12 +158,20 @@ class _Job:
         self, model: Model, limit: int | None = None, held_back: frozenset[str] = frozenset(), guard: bool = False
     ) -> tuple[Context, float]:
         limits = [n for n in (limit, self.options.fuel) if n is not None]
-        context = Context(
-            model, fuel=Fuel(min(limits, default=None), held_back), target=self.options.target,
-            evaluator=OrtEvaluator(), fold_budget=self.options.fold_budget,
-        )  # fmt: skip
+
+        def context_of(model: Model) -> Context:
+            return Context(
+                model, fuel=Fuel(min(limits, default=None), held_back), target=self.options.target,
+                evaluator=OrtEvaluator(), fold_budget=self.options.fold_budget,
+            )  # fmt: skip
+
+        context = context_of(model)
         started = time.perf_counter()
-        pipelines.run(self.pipeline, context, pipelines.Instruments(guard, self._say))
+        try:
+            pipelines.run(self.pipeline, context, Instruments(guard, lambda one: self._say(one.name)))
+        except PassError as error:
+            leave_reproducer(error, context, self.pipeline, self.options, self._prepare, context_of)
+            raise
         return context, time.perf_counter() - started
 
     def _prove(self, result: Result) -> Result:

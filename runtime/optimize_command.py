@@ -75,7 +75,7 @@ def optimize_model(
     destination = _destination(source, target_file)
     pattern = _pattern(grep)
     kinds = _remark_kinds(show_remarks, missed, grep)
-    with _stdout_kept(as_json), reporting(False if quiet else show_progress) as progress:
+    with _stdout_kept(as_json), reporting(False if quiet and show_progress is None else show_progress) as progress:
         result = optimize(
             source, passes=pipeline, plugins=plugin, skip=",".join(skip), outputs=",".join(outputs),
             drop_outputs=drop_output, input_shapes=input_shape, progress=progress,
