@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-import heapq
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, ClassVar
 
 import onnx_graphsurgeon as gs
-from onnx import ModelProto, NodeProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, TensorProto, ValueInfoProto
 from onnx_graphsurgeon.logger import G_LOGGER
 
-from ..compiler.errors import OptionError, PassError, UnsupportedModelError
+from ..compiler.errors import ModelError, OptionError, PassError, UnsupportedModelError
 from ..compiler.graph import Node
 from ..compiler.graph_pass import Context, Effect, Pass, check_name
 from ..compiler.inference import infer_model
@@ -76,11 +75,10 @@ class _GraphsurgeonPass(Pass):
         after = gs.export_onnx(graph, do_type_check=False)
         if before == after:
             return
-        merged = carry_over(original, before, after)
-        nodes = _in_order(merged.graph.node, self.name)
-        del merged.graph.node[:]
-        merged.graph.node.extend(nodes)
-        changed = load(merged, folder=model.folder)
+        try:
+            changed = load(carry_over(original, before, after), folder=model.folder)
+        except ModelError as error:
+            raise PassError(f"pass {self.name} left a broken graph: {error.what}", where=error.where) from error
         self._check_interface(model, changed)
         infer_model(changed)
         self._record(context, model, changed)
@@ -138,39 +136,6 @@ def _forget_types(infos: Iterable[ValueInfoProto]) -> None:
     for info in infos:
         if info.type.WhichOneof("value") not in ("tensor_type", None):
             info.ClearField("type")
-
-
-def _in_order(nodes: Sequence[NodeProto], culprit: str) -> list[NodeProto]:
-    """The nodes in topological order, moved only where they must be (graphsurgeon's own sort fails on functions)."""
-    producer = {name: position for position, node in enumerate(nodes) for name in node.output if name}
-    waiting: list[set[int]] = [{producer[name] for name in _read(node) if name in producer} for node in nodes]
-    readers: dict[int, list[int]] = {}
-    for position, needed in enumerate(waiting):
-        for other in needed:
-            readers.setdefault(other, []).append(position)
-    ready = [position for position, needed in enumerate(waiting) if not needed]
-    done: list[NodeProto] = []
-    while ready:
-        position = heapq.heappop(ready)
-        done.append(nodes[position])
-        for reader in readers.get(position, ()):
-            waiting[reader].discard(position)
-            if not waiting[reader]:
-                heapq.heappush(ready, reader)
-    if len(done) < len(nodes):
-        stuck = next(node for node, needed in zip(nodes, waiting) if needed)
-        raise PassError(f"pass {culprit} made a cycle", where=stuck.name or stuck.op_type)
-    return done
-
-
-def _read(node: NodeProto) -> Iterator[str]:
-    """Names that a node reads, its bodies included."""
-    yield from node.input
-    for attribute in node.attribute:
-        if attribute.HasField("g"):
-            yield from (info.name for info in attribute.g.output)
-            for inner in attribute.g.node:
-                yield from _read(inner)
 
 
 def _key(node: Node) -> tuple[str, ...]:

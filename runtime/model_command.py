@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import onnx
 
-from ..compiler.errors import OptionError
+from ..compiler.errors import OptionError, OutputError
 from ..models import BUILDERS, TRAINED, build, trained
 
 
@@ -28,7 +28,7 @@ def write_model(name: str | None, target: Path | None, seed: int) -> None:
         raise OptionError(f"there is no model '{name}'", hint="`planish model` lists all")
     path = target or Path(f"{name}.onnx")
     if not path.parent.is_dir():
-        raise OptionError(f"the folder of '{path}' does not exist")
+        raise OutputError(f"the folder of '{path}' does not exist")
     if name in TRAINED:
         shutil.copyfile(trained(name), path)
     else:

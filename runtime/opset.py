@@ -11,7 +11,7 @@ from onnx import FunctionProto, ModelProto, helper
 
 from ..compiler.errors import UnsupportedModelError
 from ..compiler.model import Model
-from ..compiler.partial_copy import copy_field
+from ..compiler.partial_copy import copy_without
 from ..compiler.reading import load
 from ..compiler.writing import to_proto
 from .round_trip import carry_over
@@ -78,14 +78,9 @@ def _since(op_type: str, version: int) -> int:
 
 def _without_weights(original: ModelProto) -> ModelProto:
     """The model with its weights as mere inputs, because the converter serializes all that it gets."""
-    light = ModelProto()
-    for field, content in original.ListFields():
-        if field.name != "graph":
-            copy_field(light, field.name, content)
+    light = copy_without(original, ("graph",))
     graph = light.graph
-    for field, content in original.graph.ListFields():
-        if field.name != "initializer":
-            copy_field(graph, field.name, content)
+    graph.CopyFrom(copy_without(original.graph, ("initializer",)))
     listed = {info.name for info in graph.input}
     for tensor in original.graph.initializer:
         if math.prod(tensor.dims) <= _READ_BY_CONVERTER and not tensor.external_data:

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from ..compiler.errors import OptionError
+from ..compiler.errors import OptionError, OutputError
 from ..passes import PIPELINES
 from .optimize import optimize
 from .options import TARGETS, VERIFY
@@ -95,11 +95,11 @@ def _destination(source: Path, given: Path | None) -> Path:
         name = source.name.removesuffix(".onnx")
         given = source.with_name(f"{name}.optimized.onnx")
     if given.is_dir():
-        raise OptionError(f"'{given}' is a folder", hint="name the file to write")
+        raise OutputError(f"'{given}' is a folder", hint="name the file to write")
     if not given.parent.is_dir():
-        raise OptionError(f"the folder of '{given}' does not exist", hint=f"mkdir -p {shlex.quote(str(given.parent))}")
+        raise OutputError(f"the folder of '{given}' does not exist", hint=f"mkdir -p {shlex.quote(str(given.parent))}")
     if not os.access(given.parent, os.W_OK):
-        raise OptionError(f"the folder of '{given}' cannot be written to", hint="name another OUT.onnx")
+        raise OutputError(f"the folder of '{given}' cannot be written to", hint="name another OUT.onnx")
     return given
 
 

@@ -18,7 +18,7 @@ from ..compiler.inference import infer_model
 from ..compiler.model import Model
 from ..compiler.pipeline import Instruments, Pipeline
 from ..compiler.reading import load
-from ..compiler.writing import save
+from ..compiler.saving import save
 from .options import Options
 
 _VERSIONS = ("planish", "onnx", "onnxruntime", "numpy")
