@@ -49,13 +49,14 @@ class Reach(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A stretch of what was asked for (from `offset` on) holds just the elements of `segment`.
+    """A stretch of what was asked for holds just the elements of `segment`.
 
-    path: the nodes in between, from the asked value upwards.
+    offset, length: the stretch. path: the nodes in between, from the asked value upwards.
     """
 
     segment: Segment
     offset: Dim
+    length: Dim
     path: tuple[Node, ...] = ()
 
 
@@ -76,27 +77,54 @@ class Use:
     path: tuple[Node, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A segment on the way: `asked` positions of the query, from `offset` on, stand for `here` of its positions."""
+
+    segment: Segment
+    offset: Dim
+    asked: Dim
+    here: Dim
+    path: tuple[Node, ...]
+
+    def in_query(self, length: Dim) -> Dim | None:
+        """So many positions of this axis in positions of the query; None if they are no whole number."""
+        return symbolic.exact_div(symbolic.mul(length, self.asked), self.here)
+
+    def stretch(self, start: Dim, length: Dim) -> tuple[Dim, Dim] | None:
+        """(offset, length) in the query of an interval of this axis; None where blocks would be cut."""
+        ahead, extent = self.in_query(symbolic.sub(start, self.segment.start)), self.in_query(length)
+        return None if ahead is None or extent is None else (symbolic.add(self.offset, ahead), extent)
+
+    def behind(self, node: Node, there: Segment, offset: Dim, blocks_there: Dim, blocks_here: Dim) -> _Place:
+        """The next place, through a node that turns blocks of this axis into blocks of the next."""
+        asked, here = symbolic.mul(self.asked, blocks_here), symbolic.mul(self.here, blocks_there)
+        return _Place(there, offset, asked, here, (*self.path, node))
+
+
 def sources(segment: Segment) -> list[Source]:
     """The stretches that a segment was put together from, in order, each as far up as elements were only moved."""
     found: list[Source] = []
-    pending = [Source(segment, 0)]
+    pending = [_Place(segment, 0, 1, 1, ())]
     while pending:
-        one = pending.pop()
-        parts = _parts(one)
-        if parts is None:
-            found.append(one)
-        else:
+        place = pending.pop()
+        parts = _parts(place)
+        if parts is not None:
             pending.extend(reversed(parts))
+            continue
+        length = place.in_query(place.segment.length)
+        assert length is not None, "places are only made of whole blocks"
+        found.append(Source(place.segment, place.offset, length, place.path))
     return _joined(found)
 
 
-def _parts(one: Source) -> list[Source] | None:
+def _parts(place: _Place) -> list[_Place] | None:
     """What the producer put this stretch together from; None if it did not only move it."""
-    segment, node = one.segment, one.segment.value.producer
+    segment, node = place.segment, place.segment.value.producer
     if node is None:
         return None
     moves = [k for k in links(node) if k.moved and (k.output, k.out_axis) == (segment.value.index, segment.axis)]
-    parts: list[Source] = []
+    parts: list[_Place | None] = []
     at = segment.start
     for link in moves:
         try:
@@ -107,27 +135,25 @@ def _parts(one: Source) -> list[Source] | None:
             continue
         start, length = shared
         if start != at:
-            if not symbolic.provably_nonnegative(symbolic.sub(start, at)):
-                return None
-            parts.append(_made_here(one, at, symbolic.sub(start, at)))
-        source = upwards(link, start, length, node)
-        if source is None:
+            parts.append(_made_here(place, at, symbolic.sub(start, at)))
+        source, stretch = upwards(link, start, length, node), place.stretch(start, length)
+        if source is None or stretch is None:
             return None
-        parts.append(Source(source, _offset(one, start), (*one.path, node)))
+        parts.append(place.behind(node, source, stretch[0], link.in_block, link.out_block))
         at = symbolic.add(start, length)
-    if all(part.segment.value is segment.value for part in parts):
+    if not parts:
         return None
     if at != segment.end:
-        parts.append(_made_here(one, at, symbolic.sub(segment.end, at)))
-    return parts
+        parts.append(_made_here(place, at, symbolic.sub(segment.end, at)))
+    whole = [part for part in parts if part is not None]
+    return whole if len(whole) == len(parts) else None
 
 
-def _offset(one: Source, position: Dim) -> Dim:
-    return symbolic.add(one.offset, symbolic.sub(position, one.segment.start))
-
-
-def _made_here(one: Source, start: Dim, length: Dim) -> Source:
-    return Source(replace(one.segment, start=start, length=length), _offset(one, start), one.path)
+def _made_here(place: _Place, start: Dim, length: Dim) -> _Place | None:
+    stretch = place.stretch(start, length)
+    if stretch is None or not symbolic.provably_nonnegative(length):
+        return None
+    return replace(place, segment=replace(place.segment, start=start, length=length), offset=stretch[0])
 
 
 def upwards(link: Link, start: Dim, length: Dim, node: Node) -> Segment | None:
@@ -163,22 +189,12 @@ def _joined(found: list[Source]) -> list[Source]:
             and last.segment.axis == one.segment.axis
             and last.segment.end == one.segment.start
         ):
-            length = symbolic.add(last.segment.length, one.segment.length)
-            result[-1] = replace(last, segment=replace(last.segment, length=length))
+            both = symbolic.add(last.segment.length, one.segment.length)
+            length = symbolic.add(last.length, one.length)
+            result[-1] = replace(last, segment=replace(last.segment, length=both), length=length)
         else:
             result.append(one)
     return result
-
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A segment on the way down: `asked` positions of the query stand for `here` positions of the segment."""
-
-    segment: Segment
-    offset: Dim
-    asked: Dim
-    here: Dim
-    path: tuple[Node, ...]
 
 
 def readers(segment: Segment, reach: Reach = Reach.MOVES) -> list[Use]:
@@ -198,16 +214,12 @@ def readers(segment: Segment, reach: Reach = Reach.MOVES) -> list[Use]:
         for reader, index in place.segment.value.uses:
             onward = None if isinstance(reader, Graph) else _through(place, reader, index, reach)
             if onward is None:
-                length = _in_query(place, place.segment.length)
+                length = place.in_query(place.segment.length)
                 assert length is not None, "what divides no block was not let through"
                 found[Use(reader, index, place.segment, place.offset, length, place.path)] = None
             else:
                 pending.extend(onward)
     return list(found)
-
-
-def _in_query(place: _Place, length: Dim) -> Dim | None:
-    return symbolic.exact_div(symbolic.mul(length, place.asked), place.here)
 
 
 def _through(place: _Place, node: Node, index: int, reach: Reach) -> list[_Place] | None:
@@ -228,12 +240,10 @@ def _through(place: _Place, node: Node, index: int, reach: Reach) -> list[_Place
         if shared is None:
             continue
         start, length = shared
-        below = downwards(way, start, length, node)
-        ahead = _in_query(place, symbolic.sub(start, segment.start))
-        if below is None or ahead is None or _in_query(place, length) is None:
+        below, stretch = downwards(way, start, length, node), place.stretch(start, length)
+        if below is None or stretch is None:
             return None
-        asked, here = symbolic.mul(place.asked, way.in_block), symbolic.mul(place.here, way.out_block)
-        onward.append(_Place(below, symbolic.add(place.offset, ahead), asked, here, (*place.path, node)))
+        onward.append(place.behind(node, below, stretch[0], way.out_block, way.in_block))
     return onward
 
 

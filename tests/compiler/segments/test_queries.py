@@ -106,6 +106,15 @@ def test_readers_in_blocks() -> None:
     assert reading(model_of(body), "x") == ["Neg 0: 8+8 <- b[0:2 of axis 1]"]
 
 
+def test_copies_of_blocks() -> None:
+    body = "c = Concat <axis = 0> (x, x)  s = Constant <value_ints = [-1,4]> ()  y = Reshape (c, s)"
+    model = model_of(body, "float[3,2,4] x")
+    found = sources(Segment.whole(value(model, "y"), 0))
+    assert [(s.offset, s.length, str(s.segment)) for s in found] == [
+        (0, 6, "x[0:3 of axis 0]"), (6, 6, "x[0:3 of axis 0]"),
+    ]  # fmt: skip
+
+
 def test_a_second_output_that_is_read_ends_the_query() -> None:
     model = model_of("p, i = MaxPool <kernel_shape = [2,2]> (x)  j = Cast <to = 1> (i)  y = Add (p, j)")
     assert reading(model, "x", reach=Reach.POSITIONS) == ["MaxPool 0: 0+16 <- x[0:16 of axis 1]"]
@@ -154,12 +163,15 @@ def _check_sources(g: MovingGraph, asked: Segment, sizes: dict[str, int]) -> Non
     """Each stretch holds what its source holds, and together they are what was asked for."""
     found = sources(asked)
     begin = _number(asked.start, sizes)
-    offsets = [_number(source.offset, sizes) for source in found] + [_number(asked.length, sizes)]
-    assert offsets[0] == 0 or not found
-    for source, at, end in zip(found, offsets, offsets[1:]):
-        stretch = Segment(asked.value, asked.axis, begin + at, end - at)
+    at = 0
+    for source in found:
+        assert _number(source.offset, sizes) == at
+        length = _number(source.length, sizes)
+        stretch = Segment(asked.value, asked.axis, begin + at, length)
         there = _planes(g.arrays[source.segment.value.name], source.segment, sizes)
         assert _planes(g.arrays[asked.value.name], stretch, sizes) == there
+        at += length
+    assert at == _number(asked.length, sizes)
 
 
 @pytest.mark.parametrize("symbols", [False, True], ids=["numbers", "symbols"])
