@@ -21,6 +21,10 @@ SIGNED = frozenset({TensorProto.INT8, TensorProto.INT16, INT32, INT64})
 UNSIGNED = frozenset({TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64})
 INTEGER = SIGNED | UNSIGNED
 _EPSILON: dict[int, float] = {DOUBLE: 2.0**-52, FLOAT: 2.0**-23, FLOAT16: 2.0**-10, BFLOAT16: 2.0**-7}
+_LARGEST: dict[int, float] = {
+    DOUBLE: (2 - 2.0**-52) * 2.0**1023, FLOAT: (2 - 2.0**-23) * 2.0**127, FLOAT16: 65504.0,
+    BFLOAT16: (2 - 2.0**-7) * 2.0**127,
+}  # fmt: skip
 
 _BITS_BY_NAME = {
     "FLOAT": 32, "DOUBLE": 64, "FLOAT16": 16, "BFLOAT16": 16, "INT8": 8, "INT16": 16, "INT32": 32, "INT64": 64,
@@ -43,6 +47,15 @@ def nbytes(dtype: int, elements: int) -> int:
 def epsilon(dtype: int) -> float:
     """Distance from 1 to the next larger number of a floating type."""
     return _EPSILON[dtype]
+
+
+def finite_limits(dtype: int) -> tuple[float, float]:
+    """The lowest and the largest finite number of a floating or integer type; exact, so ints for integers."""
+    if dtype in UNSIGNED:
+        return 0, (1 << BITS[dtype]) - 1
+    if dtype in SIGNED:
+        return -(1 << (BITS[dtype] - 1)), (1 << (BITS[dtype] - 1)) - 1
+    return -_LARGEST[dtype], _LARGEST[dtype]
 
 
 def name_of(dtype: int) -> str:

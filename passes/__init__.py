@@ -12,6 +12,7 @@ from .eliminate_zero_bias import EliminateZeroBias
 from .fold_arithmetic_chain import FoldArithmeticChain
 from .fold_constants import FoldConstants
 from .form_batch_norm import FormBatchNorm
+from .fuse_activation_chain import FuseActivationChain
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
@@ -40,6 +41,7 @@ _ALL: tuple[type[Pass], ...] = (
     RecognizeSoftplus,
     RecognizeMish,
     RecognizeSwish,
+    FuseActivationChain,
     FoldArithmeticChain,
     FuseBatchNorm,
     FuseScaleShift,

@@ -15,6 +15,7 @@ Range = tuple[float, float]
 EVERYTHING: Range = (-math.inf, math.inf)
 _DEPTH = 6  # producers looked at in a row
 _LARGEST = 1 << 16  # elements of a constant that is read
+_EXACT_INTEGER = 2.0**53  # beyond it float64 skips integers
 _SAME = frozenset({
     "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Slice", "Gather", "Expand", "Tile", "Split",
     "DepthToSpace", "SpaceToDepth", "GatherElements", "GatherND",
@@ -35,7 +36,9 @@ def range_of(value: Value | None, depth: int = _DEPTH) -> Range:
     tensor = value.constant
     if tensor is not None and 0 < tensor.size <= _LARGEST and tensor.dtype in dtypes.FLOATING | dtypes.INTEGER:
         array = tensor.numpy().astype(np.float64)
-        return EVERYTHING if np.isnan(array).any() else (float(array.min()), float(array.max()))
+        low, high = float(array.min()), float(array.max())
+        exact = tensor.dtype in dtypes.FLOATING or max(-low, high) <= _EXACT_INTEGER
+        return (low, high) if exact and not np.isnan(array).any() else EVERYTHING
     found = EVERYTHING
     if value.producer is not None and depth > 0 and value.index == 0:
         try:
@@ -47,10 +50,9 @@ def range_of(value: Value | None, depth: int = _DEPTH) -> Range:
 
 def limits(dtype: int) -> Range:
     """What the type itself can hold."""
-    if dtype in dtypes.UNSIGNED:
-        return 0.0, 2.0 ** dtypes.BITS[dtype] - 1
-    if dtype in dtypes.SIGNED:
-        return -(2.0 ** (dtypes.BITS[dtype] - 1)), 2.0 ** (dtypes.BITS[dtype] - 1) - 1
+    if dtype in dtypes.INTEGER:
+        low, high = dtypes.finite_limits(dtype)
+        return float(low), float(high)
     return EVERYTHING
 
 
@@ -60,14 +62,20 @@ def _within(found: Range, outer: Range) -> Range:
 
 def _range_of_node(node: Node, depth: int) -> Range:
     if node.op in _FIXED:
-        return _FIXED[node.op]
-    if node.op in _SAME or (node.op == "Resize" and node.str_attr("mode", "nearest") in ("nearest", "linear")):
+        return EVERYTHING if node.output.dtype in dtypes.INTEGER and node.op != "Sign" else _FIXED[node.op]
+    if node.op in _SAME or (node.op == "Resize" and _interpolates(node)):
         return range_of(node.input(0), depth)
     if node.op in _POOLS:
         found = range_of(node.input(0), depth)
         return _union(found, (0, 0)) if node.op == "AveragePool" else found
     rule = _RULES.get(node.op)
     return EVERYTHING if rule is None else rule(node, depth)
+
+
+def _interpolates(node: Node) -> bool:
+    """Whether a Resize stays between its input's elements: cubic overshoots, and a crop may lie outside."""
+    crops = node.str_attr("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize"
+    return node.str_attr("mode", "nearest") in ("nearest", "linear") and not crops
 
 
 def _union(*ranges: Range) -> Range:
@@ -80,6 +88,8 @@ def _relu(node: Node, depth: int) -> Range:
 
 
 def _abs(node: Node, depth: int) -> Range:
+    if node.output.dtype in dtypes.INTEGER:  # the least integer has no absolute value
+        return EVERYTHING
     low, high = range_of(node.input(0), depth)
     return max(low, -high, 0), max(-low, high)
 
