@@ -27,6 +27,10 @@ def run(case: Case, model: ModelProto) -> Result:
     return result
 
 
+def rewrites_of(case: Case, model: ModelProto) -> int:
+    return optimize(model, passes=f"({case.passes})*", verify="off").journal.count
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.file.stem}: {case.title}")
 def test_case(case: Case) -> None:
     result = run(case, case.model())
@@ -39,15 +43,13 @@ def test_case(case: Case) -> None:
         return
     assert after == case.after
     assert missed == case.missed
-    again = run(case, result.proto())
-    assert not list(again.journal.rewrites()), "a second run still finds something to do"
+    assert not rewrites_of(case, result.proto()), "a second run still finds something to do"
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.file.stem}: {case.title}")
 def test_case_in_branches(case: Case) -> None:
-    alone = run(case, case.model())
     nested = run(case, in_branches(case.model()))
-    if list(alone.journal.rewrites()) and "bodies" not in case.options:
+    if rewrites_of(case, case.model()) and "bodies" not in case.options:
         assert list(nested.journal.rewrites()), "the pass does nothing in the body of an If"
 
 
