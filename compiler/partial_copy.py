@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -16,13 +16,29 @@ def copy_without(message: M, left_out: Collection[str]) -> M:
     """A message with all fields of another but some, those of a later ONNX included, which have no names here."""
     copy: M = type(message)()
     for field, content in message.ListFields():
-        if field.name in left_out:
-            continue
-        copy_field(copy, field.name, content)
+        if field.name not in left_out:
+            copy_field(copy, field.name, content)
+    _copy_unknown(message, copy)
+    return copy
+
+
+def copy_only(message: M, fields: Collection[str]) -> M:
+    """A message with some fields of another and those of a later ONNX; the other fields are not even looked at."""
+    copy: M = type(message)()
+    for name in fields:
+        content = getattr(message, name)
+        if isinstance(content, Sequence) and not isinstance(content, str | bytes):
+            copy_field(copy, name, content)
+        elif message.HasField(name):
+            copy_field(copy, name, content)
+    _copy_unknown(message, copy)
+    return copy
+
+
+def _copy_unknown(message: Message, copy: Message) -> None:
     unknown = _encoded(UnknownFieldSet(message))
     if unknown:
         copy.MergeFromString(unknown)
-    return copy
 
 
 def copy_field(target: Message, name: str, content: object) -> None:

@@ -12,6 +12,7 @@ from onnx import TensorProto, numpy_helper
 from . import dtypes
 from .errors import ModelError, UnsafeModelError
 from .external_data import ExternalData, ExternalFolder
+from .partial_copy import copy_only
 from .refusal import Refusal
 
 _COUNTED_AT_ONCE = 1 << 16  # bytes; counting the bytes of a bigger raw_data field costs a copy of it
@@ -87,7 +88,8 @@ class Tensor:
         held = len(getattr(self.proto, _OTHER_FIELDS.get(self.dtype, "int32_data")))
         if self.dtype in _COMPLEX:
             return held, 2 * self.size, "numbers"
-        return held, self.nbytes if dtypes.BITS.get(self.dtype, 8) < 8 else self.size, "numbers"
+        several_in_one = dtypes.BITS.get(self.dtype, 8) in (2, 4)
+        return held, self.nbytes if several_in_one else self.size, "numbers"
 
     def _miscounted(self, held: int, wanted: int, unit: str) -> UnsafeModelError:
         assert self.proto is not None
@@ -186,13 +188,12 @@ class Tensor:
 
     def header(self, name: str) -> TensorProto:
         """A TensorProto called `name` with everything but the elements."""
-        header = TensorProto(data_type=self.dtype, dims=self.shape)
+        if self.proto is None:
+            header = TensorProto(data_type=self.dtype, dims=self.shape)
+        else:
+            header = copy_only(self.proto, ("data_type", "dims", "segment", "doc_string", "metadata_props"))
         if name:
             header.name = name
-        if self.proto is not None:
-            if self.proto.HasField("doc_string"):
-                header.doc_string = self.proto.doc_string
-            header.metadata_props.extend(self.proto.metadata_props)
         return header
 
     def to_proto(self, name: str) -> TensorProto:

@@ -79,5 +79,7 @@ class EliminateDeadNodes(Pass):
         model = context.model
         used = {node.domain for graph in model.graph.nested_graphs() for node in graph}
         used.update(key[0] for key in model.functions)
-        for domain in [d for d in model.opsets if d and d not in used]:
-            del model.opsets[domain]
+        unused = [domain for domain in model.opsets if domain and domain not in used]
+        if len(unused) < len(model.opsets):  # runtimes want at least one
+            for domain in unused:
+                del model.opsets[domain]
