@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any, TypeVar
 
 from google.protobuf.message import Message
@@ -27,9 +27,7 @@ def copy_only(message: M, fields: Collection[str]) -> M:
     copy: M = type(message)()
     for name in fields:
         content = getattr(message, name)
-        if isinstance(content, Sequence) and not isinstance(content, str | bytes):
-            copy_field(copy, name, content)
-        elif message.HasField(name):
+        if hasattr(content, "extend") or message.HasField(name):
             copy_field(copy, name, content)
     _copy_unknown(message, copy)
     return copy
