@@ -18,12 +18,21 @@ from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
 from .fuse_pad import FusePad
 from .fuse_scale_shift import FuseScaleShift
+from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
+from .merge_reductions import MergeReductions
 from .recognize_gelu import RecognizeGelu
+from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
 from .recognize_hard_swish import RecognizeHardSwish
+from .recognize_instance_norm import RecognizeInstanceNorm
+from .recognize_layer_norm import RecognizeLayerNorm
+from .recognize_log_softmax import RecognizeLogSoftmax
 from .recognize_lstm import RecognizeLstm
 from .recognize_mish import RecognizeMish
+from .recognize_reduction import RecognizeReduction
+from .recognize_rms_norm import RecognizeRmsNorm
+from .recognize_softmax import RecognizeSoftmax
 from .recognize_softplus import RecognizeSoftplus
 from .recognize_swish import RecognizeSwish
 from .simplify_batch_norm import SimplifyBatchNorm
@@ -35,6 +44,15 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateNoOps,
     EliminateUnusedOutputs,
     EliminateDefaultInputs,
+    MergeReductions,
+    RecognizeLayerNorm,
+    RecognizeInstanceNorm,
+    RecognizeGroupNorm,
+    RecognizeRmsNorm,
+    RecognizeSoftmax,
+    RecognizeLogSoftmax,
+    FuseScaleShiftIntoNorm,
+    RecognizeReduction,
     RecognizeHardSigmoid,
     RecognizeGelu,
     RecognizeHardSwish,
