@@ -190,6 +190,11 @@ class Node:
             self.changed_attributes = set()
         self.changed_attributes.add(name)
 
+    def copy_attributes(self, other: Node) -> None:
+        """Take over the attributes of a node with the same proto; those that nobody decoded stay undecoded."""
+        self._attributes = None if other._attributes is None else dict(other._attributes)
+        self.changed_attributes = None if other.changed_attributes is None else set(other.changed_attributes)
+
     def constant_tensor(self) -> Tensor | None:
         """The tensor of a Constant node, None when it holds a sparse tensor or a function's parameter."""
         if self._constant is None:

@@ -8,6 +8,7 @@ from typing import NoReturn
 import numpy as np
 
 from .attributes import Attribute
+from .copying import BodyCopy, duplicate
 from .graph import Graph, Node, Value
 from .inference.engine import infer_node, outermost_reader, refresh
 from .journal import Fuel, Journal, Remark, Rewrite
@@ -44,6 +45,9 @@ class Rewriter:
         self._inputs: list[tuple[Node, int, Value | None]] = []
         self._attributes: list[tuple[Node, str, Attribute]] = []
         self._dropped: list[tuple[Node, int]] = []
+        self._swaps: list[tuple[Node, str, str]] = []
+        self._names: dict[Value, str] = {}
+        self._copied: dict[Node, tuple[Node, BodyCopy]] = {}
         self._note = ""
 
     def refuse(self, reason: str) -> NoReturn:
@@ -101,6 +105,38 @@ class Rewriter:
         producer.overload = node.overload
         return copy
 
+    def inline(
+        self, body: Graph, bound: Mapping[Value, Value | None], attributes: Mapping[str, Attribute] | None = None, *,
+        moved: bool = False,
+    ) -> list[Value | None]:  # fmt: skip
+        """Copies of all nodes of a body or function, bodies in them included; returns what its outputs become.
+
+        Args:
+            bound: what stands for the inputs; None for an input that a call omits.
+            attributes: what a call binds, for a function.
+            moved: the body goes away with this rewrite, so the copies keep their names and their provenance.
+        """
+        if body.sparse_initializers or any(value.overridable for value in body.initializers):
+            self.refuse("the body has initializers that cannot be moved")
+        copy = BodyCopy(self.model, dict(bound), attributes, moved)
+        for value in body.initializers:
+            if value.tensor is not None:
+                copy.values[value] = self.tensor(value.tensor, value.name)
+        for node in body:
+            fresh = duplicate(node, self.graph, attributes)
+            fresh.inputs = [copy.of(value) for value in node.inputs]
+            for index, output in enumerate(node.outputs):
+                made = None if output is None else copy.twin(output, self.graph)
+                if made is not None and output is not None:
+                    made.producer, made.index = fresh, index
+                    self._names[made] = output.name
+                fresh.outputs.append(made)
+            self._nodes.append(fresh)
+            self._copied[fresh] = (node, copy)
+            if not node.bodies:
+                infer_node(fresh)
+        return [copy.of(value) for value in body.outputs]
+
     def constant(self, array: np.ndarray, hint: str) -> Value:
         """A new constant; `hint` is the start of its name. The array must already have the right dtype."""
         return self.tensor(Tensor.from_array(array), hint)
@@ -116,6 +152,10 @@ class Rewriter:
     def ints(self, numbers: Sequence[int], hint: str) -> Value:
         """A new int64 vector."""
         return self.constant(np.array(numbers, np.int64), hint)
+
+    def is_new(self, value: Value) -> bool:
+        """True if a node of this plan produces the value."""
+        return value.producer in self._nodes
 
     def replace(self, old: Value, new: Value) -> None:
         """Let every reader of `old` read `new` instead; refuses where a graph output would lose its name."""
@@ -146,6 +186,10 @@ class Rewriter:
     def set_attribute(self, node: Node, name: str, value: Attribute) -> None:
         """Change (or with None remove) an attribute of an existing node."""
         self._attributes.append((node, name, value))
+
+    def swap_bodies(self, node: Node, one: str, other: str) -> None:
+        """Exchange two bodies of an existing node."""
+        self._swaps.append((node, one, other))
 
     def drop_output(self, node: Node, index: int) -> None:
         """Omit an output that nobody reads."""
@@ -181,16 +225,21 @@ class Rewriter:
     def _link_new(self, origins: tuple[str, ...]) -> dict[Node, None]:
         for value in self._constants:
             self._add_constant(value)
-        for node in self._nodes:
-            node.name = self.model.fresh_name(node.name or self.anchor.name or self.anchor.label)
-            node.origins, node.rewritten_by, node.provenance_changed = origins, self._pass_name, True
-            self.graph.insert(node, before=self.anchor)
         taken = set(self._replacements.values())
         for node in self._nodes:
+            source, copy = self._copied.get(node, (None, None))
+            if copy is None or not copy.moved:
+                node.name = self.model.fresh_name(node.name or self.anchor.name or self.anchor.label)
+                node.origins, node.rewritten_by, node.provenance_changed = origins, self._pass_name, True
+            self.graph.insert(node, before=self.anchor)
             for output in node.outputs:
                 if output is not None and output not in taken:
-                    output.name = self.model.fresh_name(f"{node.name}_out")
-        return dict.fromkeys(self._nodes)
+                    hint = self._names.get(output, f"{node.name}_out")
+                    output.name = self.model.fresh_name(hint) if copy is None else copy.name(hint)
+            if copy is not None and source is not None:
+                node.bodies = {key: copy.body(body, node) for key, body in source.bodies.items()}
+        inner = [n for node in self._copied for body in node.bodies.values() for g in body.nested_graphs() for n in g]
+        return dict.fromkeys([*self._nodes, *inner])
 
     def _add_constant(self, value: Value) -> None:
         value.name = self.model.fresh_name(value.name)
@@ -222,6 +271,8 @@ class Rewriter:
                 touched[value.producer] = None
         for node, name, attribute in self._attributes:
             node.set_attribute(name, attribute)
+        for node, one, other in self._swaps:
+            node.bodies[one], node.bodies[other] = node.bodies[other], node.bodies[one]
         for node, index in self._dropped:
             node.outputs[index] = None
             while node.outputs and node.outputs[-1] is None:

@@ -13,6 +13,7 @@ from .fold_arithmetic_chain import FoldArithmeticChain
 from .fold_constants import FoldConstants
 from .form_batch_norm import FormBatchNorm
 from .fuse_activation_chain import FuseActivationChain
+from .fold_if import FoldIf
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
@@ -41,6 +42,7 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateDeadNodes,
     RecognizeLstm,
     FoldConstants,
+    FoldIf,
     EliminateNoOps,
     EliminateUnusedOutputs,
     EliminateDefaultInputs,
