@@ -11,9 +11,9 @@ from .eliminate_unused_outputs import EliminateUnusedOutputs
 from .eliminate_zero_bias import EliminateZeroBias
 from .fold_arithmetic_chain import FoldArithmeticChain
 from .fold_constants import FoldConstants
+from .fold_if import FoldIf
 from .form_batch_norm import FormBatchNorm
 from .fuse_activation_chain import FuseActivationChain
-from .fold_if import FoldIf
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
