@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NoReturn
 
 import numpy as np
+from onnx.helper import make_tensor_type_proto
 
 from .attributes import Attribute
 from .copying import BodyCopy, duplicate
@@ -245,6 +246,10 @@ class Rewriter:
         value.name = self.model.fresh_name(value.name)
         if not self.graph.in_function:
             value.graph.initializers[value] = None
+            if value.tensor is not None and self.model.ir_version < 4 and value.graph is self.model.graph:
+                # Before IR version 4 every initializer has to be listed as an input, which lets nobody override it.
+                value.declared = make_tensor_type_proto(value.dtype, value.tensor.shape)
+                value.graph.inputs.append(value)
             return
         # A function has no initializers: its constants are nodes.
         node = Node("Constant", "", self.graph)
