@@ -8,7 +8,7 @@ from onnx import ModelProto
 
 from .external_data import ExternalFolder
 from .graph import Graph, Node, Value
-from .symbolic import Expr, symbol
+from .symbolic import Dim, Expr, symbol, symbols
 
 FunctionKey = tuple[str, str, str]
 DEFAULT_DOMAIN = ""
@@ -37,6 +37,7 @@ class Model:
         self._next_suffix: dict[str, int] = {}
         self._symbols = 0
         self._dimension_symbols: dict[tuple[Node, int, int], Expr] = {}
+        self._data_dependent: set[str] = set()
 
     @property
     def ir_version(self) -> int:
@@ -81,8 +82,14 @@ class Model:
         key = (node, output, axis)
         found = self._dimension_symbols.get(key)
         if found is None:
-            found = self._dimension_symbols[key] = symbol(self.fresh_symbol())
+            name = self.fresh_symbol()
+            self._data_dependent.add(name)
+            found = self._dimension_symbols[key] = symbol(name)
         return found
+
+    def depends_on_data(self, dim: Dim) -> bool:
+        """Whether a dimension follows from more than the shapes of the inputs, as far as inference can tell."""
+        return not self._data_dependent.isdisjoint(symbols(dim))
 
     def value_named(self, name: str) -> Value | None:
         """The value of the main graph with this name (a linear search, for options that users type)."""

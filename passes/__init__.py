@@ -14,6 +14,7 @@ from .fold_constants import FoldConstants
 from .fold_if import FoldIf
 from .form_batch_norm import FormBatchNorm
 from .fuse_activation_chain import FuseActivationChain
+from .fold_target_shapes import FoldTargetShapes
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
@@ -22,6 +23,7 @@ from .fuse_scale_shift import FuseScaleShift
 from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .merge_reductions import MergeReductions
+from .fuse_views import FuseViews
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
@@ -63,6 +65,8 @@ _ALL: tuple[type[Pass], ...] = (
     RecognizeSwish,
     FuseActivationChain,
     FoldArithmeticChain,
+    FoldTargetShapes,
+    FuseViews,
     FuseBatchNorm,
     FuseScaleShift,
     FuseAffineIntoNextLayer,

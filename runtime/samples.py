@@ -62,7 +62,7 @@ def symbols_of(graph: GraphProto) -> list[str]:
     names: dict[str, None] = {}
     for info in required_inputs(graph):
         for axis, dim in enumerate(info.type.tensor_type.shape.dim):
-            if not dim.dim_value:
+            if dim.WhichOneof("value") != "dim_value":
                 names[_symbol(info, axis)] = None
     return list(names)
 
@@ -92,7 +92,10 @@ def draw(graph: GraphProto, kind: str, sizes: dict[str, int], seed: int) -> Feed
         if not info.type.HasField("tensor_type"):
             return None
         dims = info.type.tensor_type.shape.dim
-        shape = tuple(d.dim_value or sizes[_symbol(info, axis)] for axis, d in enumerate(dims))
+        shape = tuple(
+            d.dim_value if d.WhichOneof("value") == "dim_value" else sizes[_symbol(info, axis)]
+            for axis, d in enumerate(dims)
+        )
         if int(np.prod(shape, dtype=object)) > _LARGEST:
             return None
         generator = np.random.default_rng([seed, zlib.crc32(f"{info.name}/{kind}".encode())])
@@ -114,7 +117,7 @@ def _array(
     except (KeyError, TypeError):
         return None
     if dtype == TensorProto.BOOL:
-        return np.zeros(shape, bool) if kind == "zero" else generator.random(shape) < 0.7
+        return np.zeros(shape, bool) if kind == "zero" else np.asarray(generator.random(shape) < 0.7)
     if numpy_type.kind in "iu":
         if kind == "zero":
             return np.zeros(shape, numpy_type)
