@@ -12,9 +12,9 @@ from .eliminate_zero_bias import EliminateZeroBias
 from .fold_arithmetic_chain import FoldArithmeticChain
 from .fold_constants import FoldConstants
 from .fold_if import FoldIf
+from .fold_target_shapes import FoldTargetShapes
 from .form_batch_norm import FormBatchNorm
 from .fuse_activation_chain import FuseActivationChain
-from .fold_target_shapes import FoldTargetShapes
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
