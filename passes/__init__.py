@@ -22,8 +22,8 @@ from .fuse_pad import FusePad
 from .fuse_scale_shift import FuseScaleShift
 from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
-from .merge_reductions import MergeReductions
 from .fuse_views import FuseViews
+from .merge_reductions import MergeReductions
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
