@@ -85,12 +85,11 @@ def _arithmetic(op: str, c: np.ndarray, constant_first: bool) -> tuple[np.ndarra
 
 def _batch_norm(node: Node, rewriter: Rewriter) -> Affine:
     """scale / sqrt(variance + epsilon) and the shift that belongs to it (Ioffe and Szegedy 2015, section 3.1)."""
-    if node.int_attr("training_mode", 0) or (node.version < 7 and not node.int_attr("is_test", 0)):
+    trains = node.int_attr("training_mode", 0) or (node.version < 7 and not node.int_attr("is_test", 0))
+    if trains or any(v is not None for v in node.outputs[1:]):  # before opset 14 nothing else tells
         rewriter.refuse("BatchNormalization is in training mode")
     if not node.int_attr("spatial", 1):
         rewriter.refuse("BatchNormalization normalizes each element (spatial=0)")
-    if any(v is not None and v.uses for v in node.outputs[1:]):
-        rewriter.refuse("the statistics of BatchNormalization are read")
     x = node.inputs[0]
     parameters = [v for v in node.inputs[1:] if v is not None]
     if x is None or len(parameters) != 4:
