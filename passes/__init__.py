@@ -7,6 +7,7 @@ from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_nodes import EliminateDeadNodes
 from .eliminate_default_inputs import EliminateDefaultInputs
 from .eliminate_no_ops import EliminateNoOps
+from .eliminate_repeated_operands import EliminateRepeatedOperands
 from .eliminate_unused_outputs import EliminateUnusedOutputs
 from .eliminate_zero_bias import EliminateZeroBias
 from .fold_arithmetic_chain import FoldArithmeticChain
@@ -24,6 +25,7 @@ from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .fuse_views import FuseViews
 from .merge_reductions import MergeReductions
+from .recognize_depth_to_space import RecognizeDepthToSpace
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
@@ -37,8 +39,15 @@ from .recognize_reduction import RecognizeReduction
 from .recognize_rms_norm import RecognizeRmsNorm
 from .recognize_softmax import RecognizeSoftmax
 from .recognize_softplus import RecognizeSoftplus
+from .recognize_space_to_depth import RecognizeSpaceToDepth
 from .recognize_swish import RecognizeSwish
 from .simplify_batch_norm import SimplifyBatchNorm
+from .simplify_casts import SimplifyCasts
+from .simplify_logic import SimplifyLogic
+from .simplify_negation import SimplifyNegation
+from .simplify_powers import SimplifyPowers
+from .simplify_reciprocal import SimplifyReciprocal
+from .simplify_where import SimplifyWhere
 
 _ALL: tuple[type[Pass], ...] = (
     EliminateDeadNodes,
@@ -48,6 +57,15 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateNoOps,
     EliminateUnusedOutputs,
     EliminateDefaultInputs,
+    SimplifyCasts,
+    SimplifyWhere,
+    SimplifyLogic,
+    EliminateRepeatedOperands,
+    SimplifyReciprocal,
+    SimplifyNegation,
+    SimplifyPowers,
+    RecognizeDepthToSpace,
+    RecognizeSpaceToDepth,
     MergeReductions,
     RecognizeLayerNorm,
     RecognizeInstanceNorm,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from ..compiler.graph import Value
+from collections.abc import Iterable
+
+from ..compiler.graph import Node, Value
 from ..compiler.pattern import Match, other_readers
 from ..compiler.rewriter import Rewriter
 
@@ -20,8 +22,13 @@ def refuse_readers_outside(match: Match, rewriter: Rewriter) -> None:
 
     For patterns in which one node is read twice (`shared=True`): all of its readers must go with it.
     """
-    matched = set(match.nodes)
-    for node in matched - {match.root}:
+    refuse_readers_elsewhere(match.nodes, match.root, rewriter)
+
+
+def refuse_readers_elsewhere(nodes: Iterable[Node], last: Node, rewriter: Rewriter) -> None:
+    """Refuse if anything but these nodes reads what they compute, the result of the last one aside."""
+    inside = set(nodes)
+    for node in dict.fromkeys(nodes):
         for value in node.outputs:
-            if value is not None and any(reader not in matched for reader, _ in value.uses):
+            if node is not last and value is not None and any(reader not in inside for reader, _ in value.uses):
                 rewriter.refuse(other_readers(value))

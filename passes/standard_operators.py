@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 
 import onnx
+from onnx import TensorProto
 
 from ..compiler import dtypes
 from ..compiler.graph import Value
@@ -15,6 +16,17 @@ from ..compiler.rewriter import Rewriter
 _WITHOUT_DOUBLE = frozenset({
     "Gelu", "HardSigmoid", "HardSwish", "Softplus", "InstanceNormalization", "GlobalAveragePool", "GlobalMaxPool",
 })  # fmt: skip
+
+
+_FROM_13 = frozenset({dtypes.FLOAT16, TensorProto.INT8, TensorProto.UINT8})
+
+
+@cache
+def runs(op_type: str, opset: int, dtype: int) -> bool:
+    """Whether ONNX Runtime's CPU provider runs the operator on this type, as far as operators here are concerned."""
+    if op_type in ("DepthToSpace", "SpaceToDepth"):
+        return dtype in (dtypes.FLOAT, dtypes.DOUBLE) or (opset >= 13 and dtype in _FROM_13)
+    return dtype != dtypes.DOUBLE or op_type not in _WITHOUT_DOUBLE
 
 
 @cache
@@ -46,8 +58,8 @@ def require_operator(op_type: str, dtype: int, rewriter: Rewriter, since: int = 
         rewriter.refuse("the element type is not known")
     if not takes(op_type, opset, dtype):
         rewriter.refuse(f"{op_type} of opset {opset} does not take {dtypes.name_of(dtype)}")
-    if dtype == dtypes.DOUBLE and op_type in _WITHOUT_DOUBLE:
-        rewriter.refuse(f"ONNX Runtime does not run {op_type} on double")
+    if not runs(op_type, opset, dtype):
+        rewriter.refuse(f"ONNX Runtime does not run {op_type} on {dtypes.name_of(dtype)}")
 
 
 def require_elementwise(match: Match, x: Value, rewriter: Rewriter) -> None:
