@@ -26,6 +26,7 @@ from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .fuse_views import FuseViews
 from .merge_reductions import MergeReductions
 from .recognize_depth_to_space import RecognizeDepthToSpace
+from .move_scale_into_weights import MoveScaleIntoWeights
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
@@ -88,6 +89,7 @@ _ALL: tuple[type[Pass], ...] = (
     FuseBatchNorm,
     FuseScaleShift,
     FuseAffineIntoNextLayer,
+    MoveScaleIntoWeights,
     FusePad,
     SimplifyBatchNorm,
     FuseTransposeIntoGemm,

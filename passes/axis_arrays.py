@@ -72,11 +72,10 @@ def above(view: Node, array: np.ndarray) -> np.ndarray | None:
 
 def regrouped(array: np.ndarray, old: Shape | None, new: Shape | None) -> np.ndarray | None:
     """The array after its tensor is reshaped from `old` to `new`; None if the axes cannot be followed."""
-    blocks = None if old is None or new is None else axis_blocks(old, new)
-    if blocks is None or old is None or new is None:
+    if old is None or new is None:
         return None
     expanded, target = list(array.shape), [1] * len(new)
-    for mine, others in blocks:
+    for mine, others in axis_blocks(old, new):
         if all(array.shape[i] == 1 for i in mine):
             continue
         for axes, shape, extents in ((mine, old, expanded), (others, new, target)):
@@ -90,32 +89,45 @@ def regrouped(array: np.ndarray, old: Shape | None, new: Shape | None) -> np.nda
     return collapsed(np.broadcast_to(array, expanded).reshape(target))
 
 
-def axis_blocks(old: Shape, new: Shape) -> list[tuple[range, range]] | None:
-    """The smallest runs of axes of both shapes with equal products, in order; None if they cannot be told."""
-    blocks, i, j = [], 0, 0
+def axis_blocks(old: Shape, new: Shape) -> list[tuple[range, range]]:
+    """Runs of axes of two shapes of one tensor that hold the same elements, in order, as small as can be told.
+
+    They are matched from both ends; what is left between is one run, since the numbers of elements are equal.
+    """
+    front = _matching_runs(old, new)
+    i, j = (front[-1][0].stop, front[-1][1].stop) if front else (0, 0)
+    back = _matching_runs(old[i:][::-1], new[j:][::-1])
+    ends = [
+        (range(len(old) - mine.stop, len(old) - mine.start), range(len(new) - others.stop, len(new) - others.start))
+        for mine, others in reversed(back)
+    ]
+    stop_i, stop_j = (ends[0][0].start, ends[0][1].start) if ends else (len(old), len(new))
+    middle = [(range(i, stop_i), range(j, stop_j))] if i < stop_i or j < stop_j else []
+    return [*front, *middle, *ends]
+
+
+def _matching_runs(old: Shape, new: Shape) -> list[tuple[range, range]]:
+    """The smallest runs from the front that provably have equal products."""
+    runs: list[tuple[range, range]] = []
+    i, j = 0, 0
     while i < len(old) and j < len(new):
         start_i, start_j = i, j
         mine, others = old[i], new[j]
         i, j = i + 1, j + 1
         while mine != others:
-            if symbolic.exact_div(others, mine) is not None and i < len(old):
+            if _divides(mine, others) and i < len(old):
                 mine, i = symbolic.mul(mine, old[i]), i + 1
-            elif symbolic.exact_div(mine, others) is not None and j < len(new):
-                others, j = symbolic.mul(others, new[j]), j + 1
-            elif _smaller(mine, others) and i < len(old):
-                mine, i = symbolic.mul(mine, old[i]), i + 1
-            elif _smaller(others, mine) and j < len(new):
+            elif _divides(others, mine) and j < len(new):
                 others, j = symbolic.mul(others, new[j]), j + 1
             else:
-                return None
-        blocks.append((range(start_i, i), range(start_j, j)))
-    if any(d != 1 for d in (*old[i:], *new[j:])):
-        return None
-    if i < len(old):
-        blocks.append((range(i, len(old)), range(j, j)))
-    if j < len(new):
-        blocks.append((range(i, i), range(j, len(new))))
-    return blocks
+                return runs
+        runs.append((range(start_i, i), range(start_j, j)))
+    return runs
+
+
+def _divides(divisor: symbolic.Dim, number: symbolic.Dim) -> bool:
+    """Whether the divisor has to be multiplied to reach the number: it is smaller, or a proper part of its factors."""
+    return _smaller(divisor, number) or symbolic.exact_div(number, divisor) is not None
 
 
 def _smaller(a: symbolic.Dim, b: symbolic.Dim) -> bool:

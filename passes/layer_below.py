@@ -41,7 +41,7 @@ def layer_below(value: Value | None, reader: Node) -> LayerBelow | None:
 def fuse_into_layer_below(root: Node, place: LayerBelow, affine: Affine, rewriter: Rewriter) -> None:
     """Plan: the layer computes what `root` computes, and `root` goes."""
     for node in (*place.views, place.layer):
-        refuse_other_readers(node.output, rewriter)
+        refuse_other_readers(node.output, rewriter, keeps_shape=True)
     scale, shift = affine.scale, affine.shift
     for view in place.views:
         moved_scale, moved_shift = below(view, scale), below(view, shift)
@@ -49,8 +49,6 @@ def fuse_into_layer_below(root: Node, place: LayerBelow, affine: Affine, rewrite
             rewriter.refuse(f"the channels cannot be followed through {view.op} {view.label}")
         scale, shift = moved_scale, moved_shift
     layer = fold_output_affine(place.layer, scale, shift, rewriter)
-    if place.views:
+    if place.views or len(place.layer.output.uses) > 1:
         rewriter.replace(place.layer.output, layer)
-        rewriter.replace(root.output, affine.x)
-    else:
-        rewriter.replace(root.output, layer)
+    rewriter.replace(root.output, affine.x if place.views else layer)

@@ -118,7 +118,7 @@ def fold_output_affine(node: Node, scale: np.ndarray, shift: np.ndarray, rewrite
     new_weight = weight_value
     if (scale != 1).any():
         weight = weight_of(node, rewriter)
-        scaled = _scale_outputs(node, weight, scale, rewriter)
+        scaled = scale_outputs(node, weight, scale, rewriter)
         new_weight = rewriter.constant(rounded(scaled, dtype, rewriter), weight_value.name)
     elif weight_value.producer is not None and weight_value.producer.op == "DequantizeLinear":
         rewriter.refuse("the weight is quantized, and a bias in floating point would keep it from running so")
@@ -133,7 +133,7 @@ def _refuse_infinite(scale: np.ndarray, shift: np.ndarray, rewriter: Rewriter) -
         rewriter.refuse("scale or shift are not finite")
 
 
-def _scale_outputs(node: Node, weight: np.ndarray, scale: np.ndarray, rewriter: Rewriter) -> np.ndarray:
+def scale_outputs(node: Node, weight: np.ndarray, scale: np.ndarray, rewriter: Rewriter) -> np.ndarray:
     """The weight with each output channel's part multiplied by its scale."""
     if scale.ndim == 0:
         return np.asarray(weight * scale)

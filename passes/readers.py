@@ -9,12 +9,14 @@ from ..compiler.pattern import Match, other_readers
 from ..compiler.rewriter import Rewriter
 
 
-def refuse_other_readers(value: Value, rewriter: Rewriter) -> None:
-    """Refuse if anything but one input of one node reads the value."""
-    if len(value.uses) > 1 or value.is_graph_output:
-        reader = "is a graph output" if value.is_graph_output else "has other readers"
-        op = f"{value.producer.op} output " if value.producer is not None else ""
-        rewriter.refuse(f"{op}{value.name} {reader}")
+def refuse_other_readers(value: Value, rewriter: Rewriter, *, keeps_shape: bool = False) -> None:
+    """Refuse if anything but one input of one node reads the value.
+
+    keeps_shape: the value stays what it is but for its elements, so that readers of the shape do not matter.
+    """
+    readers = [r for r, _ in value.uses if not (keeps_shape and isinstance(r, Node) and r.op in ("Shape", "Size"))]
+    if len(readers) > 1 or value.is_graph_output:
+        rewriter.refuse(other_readers(value))
 
 
 def refuse_readers_outside(match: Match, rewriter: Rewriter) -> None:

@@ -63,7 +63,7 @@ def _within(found: Range, outer: Range) -> Range:
 def _range_of_node(node: Node, depth: int) -> Range:
     if node.op in _FIXED:
         return EVERYTHING if node.output.dtype in dtypes.INTEGER and node.op != "Sign" else _FIXED[node.op]
-    if node.op in _SAME or (node.op == "Resize" and _interpolates(node)):
+    if node.op in _SAME or (node.op == "Resize" and interpolates(node)):
         return range_of(node.input(0), depth)
     if node.op in _POOLS:
         found = range_of(node.input(0), depth)
@@ -72,7 +72,7 @@ def _range_of_node(node: Node, depth: int) -> Range:
     return EVERYTHING if rule is None else rule(node, depth)
 
 
-def _interpolates(node: Node) -> bool:
+def interpolates(node: Node) -> bool:
     """Whether a Resize stays between its input's elements: cubic overshoots, and a crop may lie outside."""
     crops = node.str_attr("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize"
     return node.str_attr("mode", "nearest") in ("nearest", "linear") and not crops
