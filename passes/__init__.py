@@ -25,8 +25,8 @@ from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .fuse_views import FuseViews
 from .merge_reductions import MergeReductions
-from .recognize_depth_to_space import RecognizeDepthToSpace
 from .move_scale_into_weights import MoveScaleIntoWeights
+from .recognize_depth_to_space import RecognizeDepthToSpace
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
