@@ -12,6 +12,7 @@ from .eliminate_unused_outputs import EliminateUnusedOutputs
 from .eliminate_zero_bias import EliminateZeroBias
 from .fold_arithmetic_chain import FoldArithmeticChain
 from .fold_constants import FoldConstants
+from .fold_gelu_scale import FoldGeluScale
 from .fold_if import FoldIf
 from .fold_target_shapes import FoldTargetShapes
 from .form_batch_norm import FormBatchNorm
@@ -27,6 +28,7 @@ from .fuse_views import FuseViews
 from .merge_reductions import MergeReductions
 from .move_scale_into_weights import MoveScaleIntoWeights
 from .recognize_depth_to_space import RecognizeDepthToSpace
+from .recognize_einsum import RecognizeEinsum
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
@@ -65,6 +67,7 @@ _ALL: tuple[type[Pass], ...] = (
     SimplifyReciprocal,
     SimplifyNegation,
     SimplifyPowers,
+    RecognizeEinsum,
     RecognizeDepthToSpace,
     RecognizeSpaceToDepth,
     MergeReductions,
@@ -88,6 +91,7 @@ _ALL: tuple[type[Pass], ...] = (
     FuseViews,
     FuseBatchNorm,
     FuseScaleShift,
+    FoldGeluScale,
     FuseAffineIntoNextLayer,
     MoveScaleIntoWeights,
     FusePad,

@@ -11,11 +11,10 @@ from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, op
 from ..compiler.rewriter import Rewriter
+from .linear_layers import SHARED_LIMIT
 from .pixel_blocks import Blocks, blocks_from_reshape, blocks_from_slices
 from .readers import refuse_other_readers, refuse_readers_elsewhere
 from .standard_operators import require_operator
-
-_SHARED_LIMIT = 1 << 16  # bytes of a shared weight that may be stored a second time
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,7 @@ class RecognizeSpaceToDepth(RewritePass):
         if weight is None or weight.constant is None or conv.int_attr("group", 1) != 1:
             rewriter.refuse("the blocks are in another order, which only a constant weight in one group can take in")
         refuse_other_readers(value, rewriter)
-        if len(weight.uses) > 1 and weight.constant.nbytes > _SHARED_LIMIT:
+        if len(weight.uses) > 1 and weight.constant.nbytes > SHARED_LIMIT:
             rewriter.refuse("the weight is shared with another layer and would be stored twice")
         permuted = rewriter.constant(np.take(weight.constant.numpy(), blocks.channels, axis=1), weight.name)
         inputs = [_space_to_depth(blocks, rewriter), permuted, *conv.inputs[2:]]
