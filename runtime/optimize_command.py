@@ -58,7 +58,7 @@ _FILE = click.Path(path_type=Path)
 @click.option("--reproducer", type=_FILE, metavar="DIR",
               help="Where a failed pass leaves what shows the failure again. Default: OUT without .onnx + .failed")
 @click.option("--json", "as_json", is_flag=True, help="Print the account as JSON instead of tables.")
-@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
+@click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors, and the remarks that are asked for.")
 @click.option("--progress/--no-progress", "show_progress", default=None,
               help="Show what is being done; by default when stderr is a terminal.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of a failure.")
@@ -85,8 +85,8 @@ def optimize_model(
         result.save(destination, external_data=external_data)
     if as_json:
         click.echo(json.dumps(result.to_dict(), indent=1))
-    elif not quiet:
-        _print(result, kinds, pattern)
+    else:
+        _print(result, kinds, pattern, quiet)
 
 
 def _destination(source: Path, given: Path | None) -> Path:
@@ -124,10 +124,13 @@ def _stdout_kept(wanted: bool) -> Iterator[None]:
         yield
 
 
-def _print(result: Result, kinds: tuple[str, ...], pattern: str) -> None:
+def _print(result: Result, kinds: tuple[str, ...], pattern: str, quiet: bool) -> None:
     account = result.to_dict()
     out = console()
-    out.print(summary(account))
+    if not quiet:
+        out.print(summary(account))
     if kinds:
-        out.print("", remarks(account, kinds, pattern), "", sep="\n")
-    out.print(f"wrote {result.saved}", soft_wrap=True)
+        space = [] if quiet else [""]
+        out.print(*space, remarks(account, kinds, pattern), *space, sep="\n")
+    if not quiet:
+        out.print(f"wrote {result.saved}", soft_wrap=True)

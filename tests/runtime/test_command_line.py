@@ -181,6 +181,8 @@ def test_remarks_missed_and_grep(call: Run, source: Path) -> None:
     assert "applied: " not in missed and "refused: " in missed
     found = call("optimize", source, "--grep", "Dropout")[1]
     assert "applied: Dropout" in found and "applied: Identity" not in found
+    alone = call("optimize", source, "--missed", "--quiet")[1]
+    assert "refused: " in alone and "nodes" not in alone and "wrote" not in alone
     assert "no remarks match nothing" in call("optimize", source, "--grep", "nothing at all")[1]
 
 
