@@ -13,7 +13,6 @@ from ..compiler import dtypes
 from ..compiler.graph import Node, Value
 from ..compiler.rewriter import Rewriter
 from .axis_arrays import beside
-from .linear_layers import along_axis, rounded
 
 ARITHMETIC_OPS = "Add|Sub|Mul|Div|Neg"
 
@@ -104,21 +103,3 @@ def _batch_norm(node: Node, rewriter: Rewriter) -> Affine:
     shape = (1, len(factor), *(1,) * (x.rank - 2))
     shift = bias - mean * factor
     return Affine(x, *(a.reshape(shape if a.size > 1 else ()) for a in (factor, shift)))
-
-
-def batch_norm(x: Value, scale: np.ndarray, shift: np.ndarray, hint: str, rewriter: Rewriter) -> Value:
-    """scale * x + shift in one node: a BatchNormalization with mean 0 and variance 1; refuses where it cannot be."""
-    if x.shape is None or len(x.shape) < 2 or x.dtype not in dtypes.FLOATING:
-        rewriter.refuse("the rank or type of the tensor is not known")
-    channels = x.shape[1]
-    if not isinstance(channels, int):
-        rewriter.refuse("the number of channels is not known")
-    if rewriter.opset() < 7:
-        rewriter.refuse("BatchNormalization trains by default before opset 7")
-    arrays = (
-        along_axis(scale, 1, channels, "channel", rewriter), along_axis(shift, 1, channels, "channel", rewriter),
-        np.zeros(channels), np.ones(channels),
-    )  # fmt: skip
-    names = ("scale", "shift", "mean", "variance")
-    constants = [rewriter.constant(rounded(a, x.dtype, rewriter), f"{hint}.{n}") for a, n in zip(arrays, names)]
-    return rewriter.op("BatchNormalization", [x, *constants], name=hint, epsilon=0.0)

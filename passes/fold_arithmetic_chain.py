@@ -14,12 +14,12 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
-from .affine import affine_of, batch_norm, constant_operand, elements
+from .affine import affine_of, constant_operand, elements
 from .axis_arrays import beside, collapsed, shortest
 from .linear_layers import rounded
 from .readers import refuse_other_readers
 
-_OPS = ("Add", "Sub", "Mul", "Div", "Neg", "Reciprocal", "BatchNormalization")
+_OPS = ("Add", "Sub", "Mul", "Div", "Neg", "Reciprocal")
 _WRAPPING = frozenset({dtypes.INT32, dtypes.INT64})
 _LONGEST = 8
 _GROWTH_LIMIT = 1024  # elements by which the constants may grow when they broadcast each other
@@ -33,10 +33,9 @@ class FoldArithmeticChain(RewritePass):
         y = Add(Add(x, a), b)                =>   y = Add(x, a + b)
         y = Div(c, Mul(x, a))                =>   y = Div(c / a, x)
         y = Mul(Add(Mul(x, a), b), c)        =>   y = Add(Mul(x, a * c), b * c)
-        y = Mul(BatchNormalization(x), c)    =>   y = BatchNormalization(x)
 
-    Covers Add, Sub, Mul, Div and Neg with one constant operand in either place, Reciprocal, and inference
-    BatchNormalization. A chain that is the identity disappears.
+    Covers Add, Sub, Mul, Div and Neg with one constant operand in either place, and Reciprocal. A chain that is the
+    identity disappears.
 
     Legal when
         No constant broadcasts x, every value between has one reader, and the new constants neither overflow nor
@@ -44,8 +43,8 @@ class FoldArithmeticChain(RewritePass):
         not. Large constants that are added and taken away again round x to an integer on purpose: that stays.
 
     Pays when
-        Fewer nodes are left: two where both a scale and a shift are, or one BatchNormalization if there was one. The
-        constants must not grow by broadcasting each other (a row and a column would become a matrix).
+        Fewer nodes are left: at most two, a scale and a shift. The constants must not grow by broadcasting each other
+        (a row and a column would become a matrix).
 
     Numerics
         Reassociation: new constants are computed in float64 and rounded once. x / c becomes x * (1 / c).
@@ -92,7 +91,7 @@ def _operand(node: Node) -> Value | None:
     """The operand that is no constant, None if the node is not arithmetic with constants."""
     if node.op not in _OPS:
         return None
-    if node.op in ("Neg", "Reciprocal", "BatchNormalization"):
+    if node.op in ("Neg", "Reciprocal"):
         return node.inputs[0]
     operands = constant_operand(node)
     return None if operands is None else operands[0]
@@ -137,22 +136,17 @@ def _shorten(chain: list[Node], rewriter: Rewriter) -> None:
     x = _operand(chain[-1])
     assert x is not None
     function = _Function(x, _dtype(chain, rewriter))
-    norms, old = False, 0
+    old = 0
     for node in reversed(chain):
-        norms |= node.op == "BatchNormalization"
         old += sum(v.constant.size for v in node.inputs if v is not None and v.constant is not None)
         _follow(function, node, rewriter)
     scale, shift = collapsed(function.scale), collapsed(function.shift)
     scales, shifts = bool((scale != 1).any()), bool((shift != 0).any())
     count = int(scales or function.inverse) + int(shifts) - int(shifts and not function.inverse and _negates(scale))
-    as_norm = norms and count == 2 and not function.inverse
-    if (1 if as_norm else count) >= len(chain):
+    if count >= len(chain):
         rewriter.refuse("")
     if sum(a.size for a in (scale, shift)) > old + _GROWTH_LIMIT:
         rewriter.refuse("the constants would grow")
-    if as_norm:
-        rewriter.replace(chain[0].output, batch_norm(x, scale, shift, chain[0].label, rewriter))
-        return
     rewriter.replace(chain[0].output, _emit(function, scale, shift, chain[0], rewriter))
 
 
