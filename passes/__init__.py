@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..compiler.graph_pass import Pass
+from .compose_linear_layers import ComposeLinearLayers
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_nodes import EliminateDeadNodes
 from .eliminate_default_inputs import EliminateDefaultInputs
@@ -95,6 +96,7 @@ _ALL: tuple[type[Pass], ...] = (
     FuseAffineIntoNextLayer,
     MoveScaleIntoWeights,
     FusePad,
+    ComposeLinearLayers,
     SimplifyBatchNorm,
     FuseTransposeIntoGemm,
     FuseBiasIntoGemm,
