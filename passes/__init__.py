@@ -22,6 +22,7 @@ from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
 from .fuse_pad import FusePad
+from .fuse_reshapes_around_gemm import FuseReshapesAroundGemm
 from .fuse_scale_shift import FuseScaleShift
 from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
@@ -36,6 +37,7 @@ from .recognize_hard_sigmoid import RecognizeHardSigmoid
 from .recognize_hard_swish import RecognizeHardSwish
 from .recognize_instance_norm import RecognizeInstanceNorm
 from .recognize_layer_norm import RecognizeLayerNorm
+from .recognize_leaky_relu import RecognizeLeakyRelu
 from .recognize_log_softmax import RecognizeLogSoftmax
 from .recognize_lstm import RecognizeLstm
 from .recognize_mish import RecognizeMish
@@ -86,6 +88,7 @@ _ALL: tuple[type[Pass], ...] = (
     RecognizeSoftplus,
     RecognizeMish,
     RecognizeSwish,
+    RecognizeLeakyRelu,
     FuseActivationChain,
     FoldArithmeticChain,
     FoldTargetShapes,
@@ -100,6 +103,7 @@ _ALL: tuple[type[Pass], ...] = (
     SimplifyBatchNorm,
     FuseTransposeIntoGemm,
     FuseBiasIntoGemm,
+    FuseReshapesAroundGemm,
     EliminateZeroBias,
     FormBatchNorm,
     EliminateCommonSubexpressions,
