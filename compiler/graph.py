@@ -235,6 +235,16 @@ class Node:
         if value is not None:
             value.uses[(self, index)] = None
 
+    def set_inputs(self, values: Sequence[Value | None]) -> None:
+        """Read these values and no others."""
+        for index, old in enumerate(self.inputs):
+            if old is not None:
+                old.uses.pop((self, index), None)
+        self.inputs = list(values)
+        for index, value in enumerate(self.inputs):
+            if value is not None:
+                value.uses[(self, index)] = None
+
     def trim_inputs(self) -> None:
         """Drop omitted inputs at the end of the list."""
         while self.inputs and self.inputs[-1] is None:

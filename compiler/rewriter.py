@@ -10,6 +10,7 @@ from onnx.helper import make_tensor_type_proto
 
 from .attributes import Attribute
 from .copying import BodyCopy, duplicate
+from .dead_code import Narrowing, drop_unused_initializer, remove_if_dead
 from .graph import Graph, Node, Value
 from .inference.engine import infer_node, outermost_reader, refresh
 from .journal import Fuel, Journal, Remark, Rewrite
@@ -47,6 +48,7 @@ class Rewriter:
         self._attributes: list[tuple[Node, str, Attribute]] = []
         self._dropped: list[tuple[Node, int]] = []
         self._swaps: list[tuple[Node, str, str]] = []
+        self._narrowed: list[tuple[Node, Narrowing]] = []
         self._names: dict[Value, str] = {}
         self._copied: dict[Node, tuple[Node, BodyCopy]] = {}
         self._note = ""
@@ -162,16 +164,20 @@ class Rewriter:
         """Let every reader of `old` read `new` instead; refuses where a graph output would lose its name."""
         if old is new:
             self.refuse("nothing would change")
-        if old.is_graph_output:
+        if any(isinstance(reader, Graph) and not self._drops(reader, i) for reader, i in old.uses):
             self._check_output(old, new)
             for other, target in self._replacements.items():
                 if target is new and other.is_graph_output:
                     self.refuse(f"both {old.name} and {other.name} are graph outputs")
         self._replacements[old] = new
 
+    def _drops(self, body: Graph, index: int) -> bool:
+        """True if a body is planned to lose this output."""
+        return any(body.owner is node and index not in kept.body_outputs for node, kept in self._narrowed)
+
     def _check_output(self, old: Value, new: Value) -> None:
-        for reader, _ in old.uses:
-            if isinstance(reader, Graph) and reader is not new.graph:
+        for reader, index in old.uses:
+            if isinstance(reader, Graph) and reader is not new.graph and not self._drops(reader, index):
                 self.refuse(f"output {old.name} of {reader.path or 'the graph'} must be produced inside it")
         if new.producer in self._nodes or (new in self._constants and not self.graph.in_function):
             return
@@ -191,6 +197,10 @@ class Rewriter:
     def swap_bodies(self, node: Node, one: str, other: str) -> None:
         """Exchange two bodies of an existing node."""
         self._swaps.append((node, one, other))
+
+    def narrow(self, node: Node, kept: Narrowing) -> None:
+        """Let an existing node with bodies keep only some of its inputs and outputs, and its bodies of theirs."""
+        self._narrowed.append((node, kept))
 
     def drop_output(self, node: Node, index: int) -> None:
         """Omit an output that nobody reads."""
@@ -276,6 +286,8 @@ class Rewriter:
                 touched[value.producer] = None
         for node, name, attribute in self._attributes:
             node.set_attribute(name, attribute)
+        for node, kept in self._narrowed:
+            kept.apply(node, touched)
         for node, one, other in self._swaps:
             node.bodies[one], node.bodies[other] = node.bodies[other], node.bodies[one]
         for node, index in self._dropped:
@@ -290,13 +302,14 @@ class Rewriter:
         return touched
 
     def _edited(self) -> list[Node]:
-        edits = [n for n, _, _ in self._inputs] + [n for n, _, _ in self._attributes] + [n for n, _ in self._dropped]
-        return list(dict.fromkeys(edits))
+        edits = [n for n, _, _ in (*self._inputs, *self._attributes, *self._swaps)]
+        return list(dict.fromkeys(edits + [n for n, _ in (*self._dropped, *self._narrowed)]))
 
     def _move_readers(self) -> dict[Node, None]:
         touched: dict[Node, None] = {}
         fresh = set(self._nodes)
         for old, new in self._replacements.items():
+            is_output = old.is_graph_output
             for reader, index in list(old.uses):
                 if isinstance(reader, Graph):
                     reader.set_output(index, new)
@@ -305,17 +318,16 @@ class Rewriter:
                     self._check_order(new, reader)
                     touched[outermost_reader(reader, self.graph)] = None
                     touched[reader] = None
-            self._take_over(old, new)
+            self._take_over(old, new, is_output)
             if new.producer is not None:
                 touched[new.producer] = None
         return touched
 
-    def _take_over(self, old: Value, new: Value) -> None:
+    def _take_over(self, old: Value, new: Value, is_output: bool) -> None:
         """Names: what is new, or becomes a graph output, is called as what it replaces."""
-        is_new = new.producer in self._nodes or new in self._constants
-        if (is_new and (not new.name or new.is_graph_output)) or (new.is_graph_output and new.name != old.name):
+        if not new.name or (is_output and new.name != old.name):
             new.name, old.name = old.name, new.name or self.model.fresh_name(f"{old.name}_replaced")
-            if new.declared is None or new.is_graph_output:
+            if new.declared is None or is_output:
                 new.declared = old.declared
                 if old in self.model.redeclared:
                     self.model.redeclared.add(new)
@@ -343,44 +355,6 @@ class Rewriter:
         for value in [*self._constants, *self._replacements]:
             drop_unused_initializer(value)
         return tuple(removed)
-
-
-def remove_if_dead(node: Node, touched: dict[Node, None]) -> list[Node]:
-    """Remove a node that nobody reads, and then its producers, and unused initializers; returns what went.
-
-    Producers that stay have lost a reader and are added to `touched`.
-    """
-    removed: list[Node] = []
-    stack = [node]
-    while stack:
-        candidate = stack.pop()
-        if not candidate.alive or any(value is not None and value.uses for value in candidate.outputs):
-            continue
-        read = [v for v in candidate.inputs if v is not None]
-        if candidate.bodies:
-            read.extend(candidate.captured())
-        candidate.graph.unlink(candidate)
-        removed.append(candidate)
-        for value in read:
-            if value.producer is not None:
-                stack.append(value.producer)
-                touched[value.producer] = None
-                if len(value.uses) == 1:
-                    for reader in value.readers:
-                        touched[reader] = None
-            else:
-                drop_unused_initializer(value)
-    return removed
-
-
-def drop_unused_initializer(value: Value) -> bool:
-    """Remove an initializer that nobody reads, with its listing as an input if no caller can set it."""
-    if value.uses or value.tensor is None or value.overridable or value.name in value.graph.annotating:
-        return False
-    value.graph.initializers.pop(value, None)
-    if value in value.graph.inputs:
-        value.graph.inputs.remove(value)
-    return True
 
 
 def _origins(nodes: Sequence[Node]) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from .merge_reductions import MergeReductions
 from .move_scale_into_weights import MoveScaleIntoWeights
 from .recognize_depth_to_space import RecognizeDepthToSpace
 from .recognize_einsum import RecognizeEinsum
+from .prune_control_flow import PruneControlFlow
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
@@ -60,6 +61,7 @@ _ALL: tuple[type[Pass], ...] = (
     RecognizeLstm,
     FoldConstants,
     FoldIf,
+    PruneControlFlow,
     EliminateNoOps,
     EliminateUnusedOutputs,
     EliminateDefaultInputs,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from ..compiler.dead_code import drop_unused_initializer, remove_if_dead
 from ..compiler.graph import Graph, Node
 from ..compiler.graph_pass import Context, Pass
 from ..compiler.journal import Remark, Rewrite
-from ..compiler.rewriter import drop_unused_initializer, remove_if_dead
 
 
 @dataclass(frozen=True)

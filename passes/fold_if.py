@@ -93,13 +93,16 @@ def hand_over(node: Node, results: list[Value | None], rewriter: Rewriter) -> No
     """Replace the outputs of a node by values; where a graph output would lose its name, by an Identity of one."""
     given: set[Value] = set()
     for old, new in zip(node.outputs, results):
-        if old is None or new is None or not old.uses:
-            continue
-        if old.is_graph_output:
-            if not rewriter.is_new(new) or new in given:
-                new = rewriter.op("Identity", [new])
+        if old is not None and new is not None and old.uses:
+            hand_over_one(old, new, rewriter, twice=new in given)
             given.add(new)
-        rewriter.replace(old, new)
+
+
+def hand_over_one(old: Value, new: Value, rewriter: Rewriter, *, twice: bool = False) -> None:
+    """Replace one value; `twice`: the new one stands for another graph output already."""
+    if old.is_graph_output and (twice or not rewriter.is_new(new)):
+        new = rewriter.op("Identity", [new])
+    rewriter.replace(old, new)
 
 
 def same_graphs(one: Graph, other: Graph) -> bool:

@@ -69,7 +69,8 @@ def _enter(value: Value, fact: Facts) -> None:
         value.shape, value.content = fact.shape, fact.content
 
 
-def _through_identities(value: Value) -> Value:
+def through_identities(value: Value) -> Value:
+    """What a value is a copy of."""
     while value.producer is not None and value.producer.op == "Identity":
         source = value.producer.input(0)
         if source is None:
@@ -91,7 +92,7 @@ def _infer_carried(node: Node, body: Graph, initial: Sequence[Facts], first_in: 
     """By induction: assume that carried values keep their shape, infer the body, drop what it contradicts."""
     for i, fact in enumerate(initial):
         entry, result = body.inputs[first_in + i], body.outputs[first_out + i]
-        invariant = _through_identities(result) is entry
+        invariant = through_identities(result) is entry
         _enter(entry, fact if invariant else Facts(fact.dtype, fact.shape))
     rounds = 2 + sum(len(fact.shape or ()) for fact in initial)
     for _ in range(min(rounds, 8)):
@@ -187,7 +188,7 @@ def _trip_count(node: Node, body: Graph) -> tuple[Dim | None, bool]:
 
 def _always_goes_on(body: Graph) -> bool:
     """True if the body hands on its condition or true, so that only the trip count ends the loop."""
-    condition = _through_identities(body.outputs[0])
+    condition = through_identities(body.outputs[0])
     return condition is body.inputs[1] or content_of(condition) == (1,)
 
 
