@@ -220,6 +220,8 @@ class Rewriter:
         touched = self._link_new(origins)
         touched.update(self._edit_existing())
         touched.update(self._move_readers())
+        for node, kept in self._narrowed:
+            kept.apply(node, touched)  # last, for what dies in the bodies may be read by what was moved
         removed = self._remove_dead(touched)
         alive = [node for node in touched if node.alive]
         self._changes.touched.extend(alive)
@@ -286,8 +288,6 @@ class Rewriter:
                 touched[value.producer] = None
         for node, name, attribute in self._attributes:
             node.set_attribute(name, attribute)
-        for node, kept in self._narrowed:
-            kept.apply(node, touched)
         for node, one, other in self._swaps:
             node.bodies[one], node.bodies[other] = node.bodies[other], node.bodies[one]
         for node, index in self._dropped:
