@@ -152,6 +152,12 @@ class Rewriter:
         self._constants.append(value)
         return value
 
+    def stand_in(self, old: Value, tensor: Tensor) -> Value:
+        """A constant that may replace `old`: where that is the output of a body or function, a node must produce it."""
+        if old.is_graph_output and (old.graph.owner is not None or self.graph.in_function):
+            return self.op("Constant", [], value=tensor)
+        return self.tensor(tensor, old.name)
+
     def ints(self, numbers: Sequence[int], hint: str) -> Value:
         """A new int64 vector."""
         return self.constant(np.array(numbers, np.int64), hint)

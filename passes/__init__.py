@@ -16,6 +16,7 @@ from .fold_constants import FoldConstants
 from .fold_gelu_scale import FoldGeluScale
 from .fold_if import FoldIf
 from .fold_target_shapes import FoldTargetShapes
+from .fold_sequences import FoldSequences
 from .form_batch_norm import FormBatchNorm
 from .fuse_activation_chain import FuseActivationChain
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
@@ -61,6 +62,7 @@ _ALL: tuple[type[Pass], ...] = (
     RecognizeLstm,
     FoldConstants,
     FoldIf,
+    FoldSequences,
     PruneControlFlow,
     EliminateNoOps,
     EliminateUnusedOutputs,

@@ -123,10 +123,10 @@ class FoldConstants(Pass):
         self, rewriter: Rewriter, value: Value, tensor: Tensor, made: dict[Tensor, Value], planned: dict[Tensor, Value]
     ) -> Value:
         graph = value.graph
-        if value.is_graph_output and graph.owner is not None:  # which a node must produce
-            return rewriter.op("Constant", [], value=tensor)
+        if value.is_graph_output:
+            return rewriter.stand_in(value, tensor)
         shared = made.get(tensor)
-        if shared is not None and shared.graph.encloses(graph) and not value.is_graph_output:
+        if shared is not None and shared.graph.encloses(graph):
             return shared
         home = graph if tensor.nbytes <= _LOCAL or graph.in_function else graph.root
         planned[tensor] = rewriter.tensor(tensor, value.name, home)

@@ -13,6 +13,7 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference.control_flow import through_identities
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
+from ..compiler.tensor import Tensor
 from .fold_if import hand_over_one
 
 
@@ -63,9 +64,11 @@ def _prune_if(node: Node, rewriter: Rewriter) -> None:
     for index, value in enumerate(node.outputs):
         if value is None or not value.uses:
             continue
-        same = _same_outside(yes.outputs[index], no.outputs[index], node, rewriter)
+        same = _same_outside(yes.outputs[index], no.outputs[index], node)
         if same is None:
             kept.append(index)
+        elif isinstance(same, Tensor):
+            rewriter.replace(value, rewriter.stand_in(value, same))
         else:
             hand_over_one(value, same, rewriter)
     if len(kept) == len(yes.outputs):
@@ -75,15 +78,15 @@ def _prune_if(node: Node, rewriter: Rewriter) -> None:
     rewriter.note(f"{len(yes.outputs) - len(kept)} outputs are not needed")
 
 
-def _same_outside(one: Value, other: Value, node: Node, rewriter: Rewriter) -> Value | None:
-    """The value that both branches hand out, if it is one that they capture or a constant."""
+def _same_outside(one: Value, other: Value, node: Node) -> Value | Tensor | None:
+    """What both branches hand out, if it is a value that they capture or one constant."""
     one, other = through_identities(one), through_identities(other)
     if one is other:
         return one if one.graph.encloses(node.graph) else None
     left, right = one.constant, other.constant
     if left is None or right is None or left.digest() != right.digest():
         return None
-    return rewriter.tensor(left, one.name)
+    return left
 
 
 @dataclass(frozen=True)
