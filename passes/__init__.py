@@ -15,8 +15,8 @@ from .fold_arithmetic_chain import FoldArithmeticChain
 from .fold_constants import FoldConstants
 from .fold_gelu_scale import FoldGeluScale
 from .fold_if import FoldIf
-from .fold_target_shapes import FoldTargetShapes
 from .fold_sequences import FoldSequences
+from .fold_target_shapes import FoldTargetShapes
 from .form_batch_norm import FormBatchNorm
 from .fuse_activation_chain import FuseActivationChain
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
@@ -33,6 +33,7 @@ from .move_scale_into_weights import MoveScaleIntoWeights
 from .recognize_depth_to_space import RecognizeDepthToSpace
 from .recognize_einsum import RecognizeEinsum
 from .prune_control_flow import PruneControlFlow
+from .recognize_depth_to_space import RecognizeDepthToSpace
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
