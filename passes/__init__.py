@@ -7,8 +7,10 @@ from .compose_linear_layers import ComposeLinearLayers
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_nodes import EliminateDeadNodes
 from .eliminate_default_inputs import EliminateDefaultInputs
+from .eliminate_idempotents import EliminateIdempotents
 from .eliminate_no_ops import EliminateNoOps
 from .eliminate_repeated_operands import EliminateRepeatedOperands
+from .eliminate_units import EliminateUnits
 from .eliminate_unused_outputs import EliminateUnusedOutputs
 from .eliminate_zero_bias import EliminateZeroBias
 from .fold_arithmetic_chain import FoldArithmeticChain
@@ -66,6 +68,8 @@ _ALL: tuple[type[Pass], ...] = (
     FoldSequences,
     PruneControlFlow,
     EliminateNoOps,
+    EliminateUnits,
+    EliminateIdempotents,
     EliminateUnusedOutputs,
     EliminateDefaultInputs,
     SimplifyCasts,

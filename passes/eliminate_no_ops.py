@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..compiler.graph import Node, Value
+from ..compiler.graph import Node
 from ..compiler.graph_pass import RewritePass
 from ..compiler.inference import content_of
 from ..compiler.inference.movement import slice_ranges
@@ -78,18 +78,33 @@ def _extents_of_one(node: Node) -> bool:
 
 
 def _unscaled(node: Node) -> bool:
-    """A Resize whose scales are exactly 1; equal sizes are not enough, the coordinates could still be moved."""
+    """A Resize by exactly 1: scales of 1, or sizes that are those of the input (other scales can give them too)."""
+    mode = node.str_attr("coordinate_transformation_mode", "half_pixel")
+    if mode in ("tf_crop_and_resize", "tf_half_pixel_for_nn"):  # these move the coordinates all the same
+        return False
     if node.op == "Upsample" or node.version < 11:
-        scales: Value | None = node.input(1)
         attribute = node.attr("scales")
         if isinstance(attribute, tuple):
             return all(s == 1 for s in attribute)
+        scales = node.input(1)
     else:
         scales = node.input(2)
-    if node.str_attr("coordinate_transformation_mode", "half_pixel") == "tf_crop_and_resize":
-        return False
+        if node.input(3) is not None:
+            return _same_shape(node)
     tensor = None if scales is None else scales.constant
     return tensor is not None and tensor.size > 0 and bool(np.all(tensor.numpy() == 1))
+
+
+def _single_window(node: Node) -> bool:
+    """An average over windows of one element."""
+    kernel, strides, pads = (node.ints_attr(name) or () for name in ("kernel_shape", "strides", "pads"))
+    whole = node.str_attr("auto_pad", "NOTSET") in ("NOTSET", "VALID") and not any(pads)
+    return bool(kernel) and whole and all(n == 1 for n in (*kernel, *strides))
+
+
+def _single_pixel(node: Node) -> bool:
+    value = node.inputs[0]
+    return value is not None and value.shape is not None and all(extent == 1 for extent in value.shape[2:])
 
 
 def _same_type(node: Node) -> bool:
@@ -125,6 +140,8 @@ _PASSES_ON: dict[str, Callable[[Node], bool]] = {
     "Upsample": _unscaled,
     "DepthToSpace": _depth_of_one,
     "SpaceToDepth": _depth_of_one,
+    "AveragePool": _single_window,
+    "GlobalAveragePool": _single_pixel,
     **dict.fromkeys(_SAME_EXTENT_REDUCTIONS, _extents_of_one),
 }
 
@@ -138,8 +155,8 @@ class EliminateNoOps(RewritePass):
 
     Covers Identity, inference Dropout, Cast to the own type, Reshape, Flatten, Squeeze, Unsqueeze and Expand to the
     own shape, the identity Transpose (axes of extent 1 may move), Pad by nothing, Slice of everything, Tile once,
-    Concat, Sum, Max, Min and Mean of one input, Split into one, Resize by exactly 1, blocks of one, and reductions
-    over axes of extent 1.
+    Concat, Sum, Max, Min and Mean of one input, Split into one, Resize by exactly 1, blocks of one, averages over
+    windows of one element, and reductions over axes of extent 1.
 
     Legal when
         Inference proves that shape and elements stay (symbolic dimensions count only when they are the same
