@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from onnx import AttributeProto
+
 from .attributes import Attribute, AttributeReference
 from .graph import Graph, Node, Value
 from .model import Model
@@ -78,5 +80,15 @@ def duplicate(node: Node, graph: Graph, attributes: Mapping[str, Attribute] | No
     if attributes is not None:
         for name, value in list(node.attributes.items()):
             if isinstance(value, AttributeReference):
-                fresh.set_attribute(name, attributes.get(value.proto.ref_attr_name))
+                fresh.set_attribute(name, _bound(name, attributes.get(value.proto.ref_attr_name)))
     return fresh
+
+
+def _bound(name: str, value: Attribute) -> Attribute:
+    """What a call binds; inside of a function that may be a parameter again, under the name of the node's attribute."""
+    if not isinstance(value, AttributeReference):
+        return value
+    proto = AttributeProto()
+    proto.CopyFrom(value.proto)
+    proto.name = name
+    return AttributeReference(proto)

@@ -30,6 +30,7 @@ from .fuse_scale_shift import FuseScaleShift
 from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .fuse_views import FuseViews
+from .inline_functions import InlineFunctions
 from .merge_reductions import MergeReductions
 from .move_scale_into_weights import MoveScaleIntoWeights
 from .recognize_depth_to_space import RecognizeDepthToSpace
@@ -62,6 +63,7 @@ from .simplify_where import SimplifyWhere
 
 _ALL: tuple[type[Pass], ...] = (
     EliminateDeadNodes,
+    InlineFunctions,
     RecognizeLstm,
     FoldConstants,
     FoldIf,

@@ -1,0 +1,108 @@
+"""inline-functions: a local function that is called once becomes part of its caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+import onnx
+from onnx import AttributeProto
+
+from ..compiler.attributes import Attribute, AttributeReference, decode
+from ..compiler.graph import Graph, Node
+from ..compiler.graph_pass import Context, Pass
+from ..compiler.refusal import Refusal
+from .fold_if import hand_over
+
+
+@dataclass(frozen=True)
+class InlineFunctions(Pass):
+    """Replace a call of a local function by the nodes of its body, so that constants and patterns meet across it.
+
+    Before => After
+        y = local::F(x, alpha=0.1)      =>   y = LeakyRelu(x, alpha=0.1)
+        function F(p) { LeakyRelu(p, alpha=@alpha) }
+
+    Option all: inline every call, also of functions with several calls and nodes.
+
+    Legal when
+        The operators that the body uses mean the same in the operator set versions of the caller, and the call binds no
+        graph to a parameter. Attributes that the call does not give take the function's default, or none.
+
+    Pays when
+        The function is called once, or its body has at most one node besides constants: the call goes and no node
+        comes. A function of several nodes that is called several times stays one, unless all is asked for.
+
+    Numerics
+        Unchanged.
+    """
+
+    name: ClassVar[str] = "inline-functions"
+    all: bool = False
+
+    def run(self, context: Context, since: int) -> None:
+        model = context.model
+        for key, function in list(model.functions.items()):
+            calls = [node for node in model.nodes() if model.function_of(node) is function]
+            small = sum(node.op != "Constant" for node in function) <= 1
+            if not calls or not (self.all or small or len(calls) == 1):
+                for call in calls[:1]:
+                    context.remark("missed", self.name, call, f"the function has {len(calls)} calls and several nodes")
+                continue
+            done = [self._inline(context, call, function) for call in calls]
+            if all(done):
+                del model.functions[key]
+
+    def _inline(self, context: Context, call: Node, function: Graph) -> bool:
+        rewriter = self.rewriter(context, call, [call])
+        try:
+            attributes = _bindings(call, function)
+            domains = _foreign_domains(call.graph, function)
+            if len(call.inputs) > len(function.inputs) or len(call.outputs) > len(function.outputs):
+                rewriter.refuse("the call does not fit the function")
+            given = [*call.inputs, *[None] * (len(function.inputs) - len(call.inputs))]
+            hand_over(call, rewriter.inline(function, dict(zip(function.inputs, given)), attributes), rewriter)
+        except Refusal as refusal:
+            context.remark("missed", self.name, call, refusal.reason)
+            return False
+        if not rewriter.commit():
+            return False
+        for domain, version in domains.items():
+            context.model.opsets[domain] = version
+        return True
+
+
+def _bindings(call: Node, function: Graph) -> dict[str, Attribute]:
+    """The attributes of the body's nodes that are parameters."""
+    if call.bodies or any(
+        isinstance(value, AttributeReference) and value.proto.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS)
+        for graph in function.nested_graphs() for node in graph for value in node.attributes.values()
+    ):  # fmt: skip
+        raise Refusal("a graph is a parameter of the function")
+    assert function.function_proto is not None
+    defaults = {a.name: decode(a, function.model.folder) for a in function.function_proto.attribute_proto}
+    return {**defaults, **call.attributes}
+
+
+def _foreign_domains(caller: Graph, function: Graph) -> dict[str, int]:
+    """Operator sets that the caller does not import yet; refuses where an operator would mean something else."""
+    foreign: dict[str, int] = {}
+    for graph in function.nested_graphs():
+        for node in graph:
+            mine, theirs = caller.opset(node.domain), graph.opset(node.domain)
+            if mine == theirs:
+                continue
+            if not mine and caller.root.function_opsets is None:
+                foreign[node.domain] = theirs
+            elif not _same_operator(node.op_type, node.domain, mine, theirs):
+                raise Refusal(f"{node.op} is of opset {theirs} in the function and {mine} in the caller")
+    return foreign
+
+
+@cache
+def _same_operator(op_type: str, domain: str, one: int, other: int) -> bool:
+    if not (onnx.defs.has(op_type, one, domain) and onnx.defs.has(op_type, other, domain)):
+        return False
+    versions = {onnx.defs.get_schema(op_type, version, domain).since_version for version in (one, other)}
+    return len(versions) == 1
