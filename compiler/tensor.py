@@ -191,7 +191,8 @@ class Tensor:
         if self.proto is None:
             header = TensorProto(data_type=self.dtype, dims=self.shape)
         else:
-            header = copy_only(self.proto, ("data_type", "dims", "segment", "doc_string", "metadata_props"))
+            header = copy_only(self.proto, ("data_type", "segment", "doc_string", "metadata_props"))
+            header.dims.extend(self.shape)
         if name:
             header.name = name
         return header

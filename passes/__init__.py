@@ -33,10 +33,9 @@ from .fuse_views import FuseViews
 from .inline_functions import InlineFunctions
 from .merge_reductions import MergeReductions
 from .move_scale_into_weights import MoveScaleIntoWeights
-from .recognize_depth_to_space import RecognizeDepthToSpace
-from .recognize_einsum import RecognizeEinsum
 from .prune_control_flow import PruneControlFlow
 from .recognize_depth_to_space import RecognizeDepthToSpace
+from .recognize_einsum import RecognizeEinsum
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
 from .recognize_hard_sigmoid import RecognizeHardSigmoid
