@@ -7,7 +7,6 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..compiler import dtypes
 from ..compiler.arithmetic_pattern import product, scalar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, known, op
@@ -35,8 +34,8 @@ class RecognizeLeakyRelu(RewritePass):
         y = PRelu(x, 0.1)                    =>   y = LeakyRelu(x) {alpha=0.1}      one slope for all elements
 
     Legal when
-        The slope is a finite constant that the caller cannot override, a float32 holds it (in double exactly), and it
-        adds no axes; values between have no other reader. Integers have no LeakyRelu.
+        The slope is a finite constant that the caller cannot override and adds no axes; values between have no other
+        reader. Integers have no LeakyRelu, and ONNX Runtime none of double.
 
     Pays when
         Always: nodes go, or a constant.
@@ -71,8 +70,4 @@ class RecognizeLeakyRelu(RewritePass):
         if (root.op == "Max" and not 0 < slope < 1) or (root.op == "Min" and slope <= 1):
             rewriter.refuse("")
         require_operator("LeakyRelu", x.dtype, rewriter, since=6)
-        with np.errstate(over="ignore"):
-            stored = float(np.float32(slope))
-        if not np.isfinite(stored) or (x.dtype == dtypes.DOUBLE and stored != slope):
-            rewriter.refuse("the slope is no float32 number, as LeakyRelu stores it")
         rewriter.replace(root.output, rewriter.op("LeakyRelu", [x], name=root.name, alpha=slope))

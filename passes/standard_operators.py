@@ -14,7 +14,8 @@ from ..compiler.rewriter import Rewriter
 
 # Operators that the standard defines for double but ONNX Runtime's CPU provider has no kernel for.
 _WITHOUT_DOUBLE = frozenset({
-    "Gelu", "HardSigmoid", "HardSwish", "Softplus", "InstanceNormalization", "GlobalAveragePool", "GlobalMaxPool",
+    "LeakyRelu", "Gelu", "HardSigmoid", "HardSwish", "Softplus", "InstanceNormalization", "GlobalAveragePool",
+    "GlobalMaxPool",
 })  # fmt: skip
 
 
