@@ -21,6 +21,7 @@ SIGNED = frozenset({TensorProto.INT8, TensorProto.INT16, INT32, INT64})
 UNSIGNED = frozenset({TensorProto.UINT8, TensorProto.UINT16, TensorProto.UINT32, TensorProto.UINT64})
 INTEGER = SIGNED | UNSIGNED
 _EPSILON: dict[int, float] = {DOUBLE: 2.0**-52, FLOAT: 2.0**-23, FLOAT16: 2.0**-10, BFLOAT16: 2.0**-7}
+_SMALLEST_NORMAL: dict[int, float] = {DOUBLE: 2.0**-1022, FLOAT: 2.0**-126, FLOAT16: 2.0**-14, BFLOAT16: 2.0**-126}
 _LARGEST: dict[int, float] = {
     DOUBLE: (2 - 2.0**-52) * 2.0**1023, FLOAT: (2 - 2.0**-23) * 2.0**127, FLOAT16: 65504.0,
     BFLOAT16: (2 - 2.0**-7) * 2.0**127,
@@ -42,6 +43,11 @@ _NAMES: dict[int, str] = {number: name.lower() for name, number in TensorProto.D
 def nbytes(dtype: int, elements: int) -> int:
     """Bytes that `elements` elements of `dtype` take when packed; strings and unknown types count as 0."""
     return (BITS.get(dtype, 0) * elements + 7) // 8
+
+
+def smallest_normal(dtype: int) -> float:
+    """The smallest positive number of a floating type that has all of its digits."""
+    return _SMALLEST_NORMAL[dtype]
 
 
 def epsilon(dtype: int) -> float:

@@ -93,16 +93,18 @@ def bias_of(node: Node, rewriter: Rewriter) -> np.ndarray | None:
 
 def rounded(array: np.ndarray, dtype: int, rewriter: Rewriter) -> np.ndarray:
     """The array in the given type; refuses if a finite number overflows, or if all of it underflows."""
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        result = array.astype(dtypes.to_numpy(dtype))
-        back = result.astype(np.float64)
-        finite = np.isfinite(array)
-        if not np.array_equal(finite, np.isfinite(back)):
-            rewriter.refuse(f"a folded constant overflows {dtypes.name_of(dtype)}")
-        error = np.abs(np.where(finite, back - array, 0)).max(initial=0.0)
-        largest = np.abs(np.where(finite, array, 0)).max(initial=0.0)
-    if error > dtypes.epsilon(dtype) * largest:
-        rewriter.refuse(f"the folded constants underflow {dtypes.name_of(dtype)}")
+    kind = dtypes.to_numpy(dtype)
+    low, high = dtypes.finite_limits(dtype)
+    if array.size and low <= array.min() and array.max() <= high:  # not so if any number is NaN
+        top = max(array.max(), -array.min())
+        result = array.astype(kind)
+        if top < dtypes.smallest_normal(dtype) and (result.astype(np.float64) != array).any():
+            rewriter.refuse(f"the folded constants underflow {dtypes.name_of(dtype)}")
+        return result
+    with np.errstate(over="ignore", invalid="ignore"):
+        result = array.astype(kind)
+    if not np.array_equal(np.isfinite(array), np.isfinite(result.astype(np.float64))):
+        rewriter.refuse(f"a folded constant overflows {dtypes.name_of(dtype)}")
     return result
 
 
