@@ -47,14 +47,20 @@ def _number(dim: Dim, sizes: Mapping[str, int] | None) -> int:
     if isinstance(dim, int):
         return dim
     try:
-        return symbolic.evaluate(dim, _OneUnlessGiven(sizes or {}))
+        return symbolic.evaluate(dim, sizes if isinstance(sizes, EverySymbol) else EverySymbol(1, sizes or {}))
     except ZeroDivisionError:
         return 0
 
 
-class _OneUnlessGiven(dict[str, int]):
+class EverySymbol(dict[str, int]):
+    """Sizes of symbols: one number for all but the given ones."""
+
+    def __init__(self, size: int, given: Mapping[str, int] | None = None) -> None:
+        super().__init__(given or {})
+        self.size = size
+
     def __missing__(self, name: str) -> int:
-        return 1
+        return self.size
 
 
 def cost_of(node: Node, sizes: Mapping[str, int] | None = None) -> Cost:
@@ -91,7 +97,8 @@ def _cost_of_graph(graph: Graph, sizes: Mapping[str, int] | None, model: Model) 
     return total
 
 
-def _shape(value: Value | None, sizes: Mapping[str, int] | None) -> list[int]:
+def extents(value: Value | None, sizes: Mapping[str, int] | None = None) -> list[int]:
+    """The shape in numbers, with symbols bound to `sizes` or else 1; empty if the rank is unknown."""
     return [] if value is None or value.shape is None else [_number(d, sizes) for d in value.shape]
 
 
@@ -103,31 +110,31 @@ def _product(numbers: list[int]) -> int:
 
 
 def _conv(node: Node, sizes: Mapping[str, int] | None) -> int:
-    weight = _shape(node.input(1), sizes)
+    weight = extents(node.input(1), sizes)
     bias = elements(node.output, sizes) if node.input(2) is not None else 0
     return 2 * elements(node.output, sizes) * _product(weight[1:]) + bias
 
 
 def _conv_transpose(node: Node, sizes: Mapping[str, int] | None) -> int:
-    weight = _shape(node.input(1), sizes)
+    weight = extents(node.input(1), sizes)
     bias = elements(node.output, sizes) if node.input(2) is not None else 0
     return 2 * elements(node.input(0), sizes) * _product(weight[1:]) + bias
 
 
 def _matmul(node: Node, sizes: Mapping[str, int] | None) -> int:
-    shape = _shape(node.input(0), sizes)
+    shape = extents(node.input(0), sizes)
     return 2 * elements(node.output, sizes) * (shape[-1] if shape else 1)
 
 
 def _gemm(node: Node, sizes: Mapping[str, int] | None) -> int:
-    shape = _shape(node.input(0), sizes)
+    shape = extents(node.input(0), sizes)
     inner = shape[0 if node.attributes.get("transA") else 1] if len(shape) == 2 else 1
     bias = elements(node.output, sizes) if node.input(2) is not None else 0
     return 2 * elements(node.output, sizes) * inner + bias
 
 
 def _recurrent(node: Node, sizes: Mapping[str, int] | None) -> int:
-    x = _shape(node.input(0), sizes)
+    x = extents(node.input(0), sizes)
     steps_and_batch = x[0] * x[1] if len(x) == 3 else 1
     return 2 * steps_and_batch * (elements(node.input(1), sizes) + elements(node.input(2), sizes))
 
