@@ -58,8 +58,9 @@ class Layouts:
     def wants_blocks(self, node: Node, value: Value) -> bool:
         """Whether a node would have this input put into blocks."""
         if node.op == "Conv":
-            few = extents(value, self._sizes)[1] < self.block if value.rank == 4 else False
-            return self.is_blocked_conv(node) and value is node.inputs[0] and not (few and node.int_attr("group", 1) == 1)
+            few = value.rank == 4 and extents(value, self._sizes)[1] < self.block
+            as_it_comes = few and node.int_attr("group", 1) == 1
+            return self.is_blocked_conv(node) and value is node.inputs[0] and not as_it_comes
         return self.makes_blocks(node)
 
     def is_blocked_conv(self, node: Node) -> bool:

@@ -1,0 +1,1 @@
+"""How long nodes take on a target, as far as that was measured."""
