@@ -92,7 +92,9 @@ class Pass:
 
     def rewriter(self, context: Context, anchor: Node, matched: Iterable[Node]) -> Rewriter:
         """A plan for one rewrite of this pass."""
-        return Rewriter(self.name, anchor, list(matched), context.journal, context.fuel, context.changes)
+        plan = Rewriter(self.name, anchor, list(matched), context.journal, context.fuel, context.changes)
+        plan.target = context.target
+        return plan
 
     @classmethod
     def page(cls) -> str:

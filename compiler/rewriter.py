@@ -52,6 +52,12 @@ class Rewriter:
         self._names: dict[Value, str] = {}
         self._copied: dict[Node, tuple[Node, BodyCopy]] = {}
         self._note = ""
+        self.target = "onnx"
+
+    @property
+    def planned(self) -> tuple[list[Node], dict[Value, Value]]:
+        """(new nodes, new value -> the value that it is going to replace), for asking what the plan would cost."""
+        return list(self._nodes), {new: old for old, new in self._replacements.items()}
 
     def refuse(self, reason: str) -> NoReturn:
         """Give up this rewrite; the reason becomes a remark."""

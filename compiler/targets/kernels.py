@@ -166,7 +166,10 @@ class Profile:
         return prod(shape[:axis]) * len(parts) if axis >= 0 else prod(shape[: len(shape) + axis]) * len(parts)
 
     def transpose(self, node: Node) -> Work:
-        return Counter({"transposed bytes": self._bytes(node.output)})
+        order, shape = node.attributes.get("perm"), extents(node.output, self.sizes)
+        if isinstance(order, tuple) and shape and order[-1] == len(order) - 1:
+            return Counter({"copied bytes": self._bytes(node.output), "transposed runs": prod(shape[:-1])})
+        return Counter({"transposed elements": elements(node.output, self.sizes)})
 
     def pool(self, node: Node) -> Work:
         kernel = node.attributes.get("kernel_shape")

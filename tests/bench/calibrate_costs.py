@@ -3,8 +3,8 @@
     python tests/bench/calibrate_costs.py --write compiler/targets/onnxruntime_cpu.json     measure and fit
     python tests/bench/calibrate_costs.py                                                   predicted beside measured
 
-Small graphs of ten kinds are timed with ONNX Runtime's own optimizations on, one thread, medians of two rounds apart
-in time. Non-negative least squares on the relative error finds the time of each unit of work; a quarter of the graphs
+Small graphs of many kinds are timed with ONNX Runtime's own optimizations on, one thread, in rounds apart in time; the
+first decile of the runs counts, since other processes only ever add time. Non-negative least squares on the relative error finds the time of each unit of work; a quarter of the graphs
 is left out of the fit and tells how good it is.
 """
 
@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import platform
-import statistics
 import time
 from pathlib import Path
 
@@ -53,7 +52,7 @@ def work_of(proto: onnx.ModelProto, block: int) -> Work:
 
 
 def seconds_of(proto: onnx.ModelProto, budget: float) -> float:
-    """Median time of a run."""
+    """Time of an undisturbed run: the first decile."""
     session = open_session(proto, level="all")
     rng = np.random.default_rng(0)
     feeds = {
@@ -66,7 +65,7 @@ def seconds_of(proto: onnx.ModelProto, budget: float) -> float:
         started = time.perf_counter()
         session.run(feeds)
         times.append(time.perf_counter() - started)
-    return statistics.median(times[2:])
+    return float(np.quantile(times[2:], 0.1))
 
 
 def fit(rows: list[Work], seconds: np.ndarray) -> dict[str, float]:
@@ -96,8 +95,8 @@ def main(write: Path | None, per_family: int, budget: float, rates_path: Path | 
             protos.append(draw(family, seed))
             names.append(family.__name__)
             rows.append(work_of(protos[-1], block))
-    rounds = [[seconds_of(proto, budget) for proto in protos] for _ in range(2)]
-    seconds = np.minimum(*np.array(rounds))
+    rounds = [[seconds_of(proto, budget) for proto in protos] for _ in range(3)]
+    seconds = np.min(rounds, axis=0)
     held_out = np.arange(len(rows)) % 4 == 3
     if rates_path is not None:
         rates = json.loads(rates_path.read_text())["seconds"]

@@ -160,6 +160,29 @@ def elementwise(d: Draft) -> None:
     d.output(x, 3)
 
 
+def functions(d: Draft) -> None:
+    rows, columns = d.pick((4, 32, 128)), d.pick((16, 100, 400))
+    x = d.b.op("Abs", d.b.input("x", [rows, columns]))
+    name = ("Sigmoid", "Tanh", "Exp", "Erf", "Sqrt", "Log", "Softmax", "LayerNormalization", "Div")[d.pick(range(9))]
+    for _ in range(d.pick((1, 2, 3))):
+        if name == "LayerNormalization":
+            x = d.b.op(name, x, d.weight(columns), d.weight(columns))
+        elif name == "Div":
+            x = d.b.op(name, x, d.weight(columns))
+        else:
+            x = d.b.op(name, x)
+    d.output(x, 2)
+
+
+def transposes(d: Draft) -> None:
+    shape = [d.pick((1, 4)), d.pick((8, 32, 64)), d.pick((16, 64)), d.pick((8, 32))]
+    x = d.b.input("x", shape)
+    order = ([0, 2, 1, 3], [0, 2, 1, 3], [0, 1, 3, 2], [0, 2, 3, 1], [0, 3, 1, 2])[d.pick(range(5))]
+    if d.chance(0.5):
+        x = d.b.op("Neg", x)
+    d.output(d.b.op("Transpose", x, perm=order), 4)
+
+
 def copies(d: Draft) -> None:
     shape = [d.pick((1, 4)), d.pick((8, 32, 64)), d.pick((16, 64)), d.pick((8, 32))]
     x = d.b.input("x", shape)
@@ -168,10 +191,6 @@ def copies(d: Draft) -> None:
     for _ in range(d.pick((1, 2, 3))):
         first, second = d.b.ops("Split", x, d.ints(half, shape[axis] - half), outputs=2, axis=axis)
         x = d.b.op("Concat", d.b.op("Neg", second) if d.chance(0.3) else second, first, axis=axis)
-        if d.chance(0.4):
-            order = ([0, 2, 1, 3], [0, 1, 3, 2], [0, 2, 3, 1])[d.pick((0, 1, 2))]
-            back = [order.index(i) for i in range(4)]
-            x = d.b.op("Transpose", d.b.op("Neg", d.b.op("Transpose", x, perm=order)), perm=back)
     d.output(x, 4)
 
 
@@ -192,8 +211,8 @@ def reductions(d: Draft) -> None:
 
 
 FAMILIES: tuple[Callable[[Draft], None], ...] = (
-    convolutions, separable, branches, plain_convolutions, transposed, products, attention, elementwise, copies,
-    reductions,
+    convolutions, separable, branches, plain_convolutions, transposed, products, attention, elementwise, functions,
+    transposes, copies, reductions,
 )  # fmt: skip
 
 
