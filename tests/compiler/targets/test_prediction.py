@@ -103,7 +103,7 @@ def test_predicted_ratios(
 ) -> None:
     found = comparison(build, widths, channels, extent)
     assert (found.ratio < 1) == (measured < 1)
-    assert found.ratio == pytest.approx(measured, rel=0.15)
+    assert found.ratio == pytest.approx(measured, rel=0.2)
 
 
 def test_a_comparison_says_for_which_target_and_how_well_it_is_known() -> None:
