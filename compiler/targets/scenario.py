@@ -30,7 +30,8 @@ class Scenario:
 
     def readers(self, value: Value) -> list[Node | Graph]:
         """Who reads a value, each once: nodes of the scenario, and readers outside that stay."""
-        found: dict[Node | Graph, None] = dict(self._inside.get(value, {}))
+        found: dict[Node | Graph, None] = {}
+        found.update(dict.fromkeys(self._inside.get(value, ())))
         for reader, _ in self._stand_ins.get(value, value).uses:
             if reader not in self._removed:
                 found[reader] = None
