@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from .errors import OptionError, PassError, PlanishError
+from .garbage import collection_paused
 from .graph_pass import Context, Pass
 from .order import sort_nodes
 from .verify import verify
@@ -164,11 +165,12 @@ def run(pipeline: Pipeline, context: Context, instruments: Instruments = Instrum
     Raises:
         PassError: a pass raised, or broke an invariant; it names the pass.
     """
-    for stage in pipeline.stages:
-        if isinstance(stage, Pass):
-            _run_pass(stage, context, -1, 1, instruments)
-        else:
-            _run_group(stage, context, instruments)
+    with collection_paused():
+        for stage in pipeline.stages:
+            if isinstance(stage, Pass):
+                _run_pass(stage, context, -1, 1, instruments)
+            else:
+                _run_group(stage, context, instruments)
 
 
 def _run_group(group: Group, context: Context, instruments: Instruments) -> None:
