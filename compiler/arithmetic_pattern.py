@@ -17,7 +17,18 @@ from dataclasses import dataclass, field
 
 from . import dtypes
 from .graph import Graph, Node, Value
-from .pattern import Either, Match, RootPattern, ValuePattern, either, op, other_readers, overridable
+from .pattern import (
+    CONSTANTS,
+    NO_PRODUCER,
+    Either,
+    Match,
+    RootPattern,
+    ValuePattern,
+    either,
+    op,
+    other_readers,
+    overridable,
+)
 from .tensor import Tensor
 
 TOLERANCE: dict[int, float] = {
@@ -49,6 +60,7 @@ class Scalar(ValuePattern):
     """A constant of one element, near a number if one is given; a name binds its number."""
 
     __slots__ = ("name", "number")
+    producers = CONSTANTS
 
     def __init__(self, number: float | None, name: str) -> None:
         self.number, self.name = number, name
@@ -80,20 +92,31 @@ class _Factors:
     shared: str = ""
 
 
+_PRODUCTS = frozenset({"Mul", "Div", "Pow"})
+_MOST_FACTORS = 6
+
+
 class Product(RootPattern):
     """A tree of Mul, Div by a constant, and Pow 2 or 3, whose constants multiply to `number` and whose other factors
     match `factors` in some order. With number None any constant fits, and is bound to `name`."""
 
-    __slots__ = ("depth", "factors", "name", "number", "ops")
+    __slots__ = ("demands", "depth", "factors", "name", "number", "ops")
+    producers = _PRODUCTS
 
     def __init__(self, number: float | None, factors: tuple[ValuePattern, ...], name: str) -> None:
         self.number, self.factors, self.name = number, factors, name
         self.ops = frozenset({"Mul", "Div"})
+        self.demands = [f.producers | _PRODUCTS for f in factors if f.producers is not None]
         self.depth = len(factors) + 1 + max(f.depth for f in factors)
 
     def match_root(self, node: Node) -> Match | None:
+        if node.op not in self.ops:
+            return None
+        below = {NO_PRODUCER if v is None or v.producer is None else v.producer.op for v in node.inputs}
+        if any(below.isdisjoint(ops) for ops in self.demands):
+            return None
         found = Match(node)
-        return found if node.op in self.ops and self._match_product(node.output, found) else None
+        return found if self._match_product(node.output, found) else None
 
     def match(self, value: Value | None, found: Match) -> bool:
         if value is None or value.producer is None or value.producer.op not in _PRODUCTS:
@@ -141,10 +164,6 @@ class Product(RootPattern):
                 return True
             found.restore(saved)
         return False
-
-
-_PRODUCTS = frozenset({"Mul", "Div", "Pow"})
-_MOST_FACTORS = 6
 
 
 def _take_apart(value: Value, graph: Graph, parts: _Factors, through_shared: bool, top: bool) -> None:

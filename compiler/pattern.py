@@ -71,10 +71,18 @@ def other_readers(value: Value) -> str:
     return f"{value.producer.op} output {value.name} {reader}"
 
 
+NO_PRODUCER = ""
+CONSTANTS = frozenset({NO_PRODUCER, "Constant"})
+
+
 class ValuePattern:
-    """Matches one value; `match` binds names in the Match and returns whether it fits."""
+    """Matches one value; `match` binds names in the Match and returns whether it fits.
+
+    producers: what must have produced the value for it to fit at all, an op or NO_PRODUCER; None if anything may have.
+    """
 
     depth = 0
+    producers: frozenset[str] | None = None
 
     def match(self, value: Value | None, found: Match) -> bool:
         raise NotImplementedError
@@ -109,6 +117,7 @@ class Known(Any_):
     """A constant, bound to a name; a weight that the caller may override is a near miss."""
 
     __slots__ = ()
+    producers = CONSTANTS
 
     def match(self, value: Value | None, found: Match) -> bool:
         if value is None:
@@ -136,11 +145,13 @@ class Maybe(ValuePattern):
 class Either(ValuePattern):
     """A value that fits one of several patterns; the first that fits counts."""
 
-    __slots__ = ("alternatives", "depth")
+    __slots__ = ("alternatives", "depth", "producers")
 
     def __init__(self, alternatives: tuple[ValuePattern, ...]) -> None:
         self.alternatives = alternatives
         self.depth = max(a.depth for a in alternatives)
+        sets = [a.producers for a in alternatives]
+        self.producers = None if None in sets else frozenset().union(*(s for s in sets if s is not None))
 
     def match(self, value: Value | None, found: Match) -> bool:
         saved = found.save()
@@ -154,7 +165,8 @@ class Either(ValuePattern):
 class OpPattern(RootPattern):
     """The first output of a node of one of some ops, whose inputs match in turn."""
 
-    __slots__ = ("arguments", "commutative", "depth", "node_name", "ops", "output", "shared", "value_name", "where")
+    __slots__ = ("arguments", "commutative", "demands", "depth", "node_name", "ops", "output", "producers", "shared",
+                 "value_name", "where")  # fmt: skip
 
     def __init__(
         self,
@@ -167,8 +179,10 @@ class OpPattern(RootPattern):
         output: int,
         where: Callable[[Node], bool] | None,
     ) -> None:
-        self.ops = frozenset(ops.split("|"))
+        self.ops = self.producers = frozenset(ops.split("|"))
         self.arguments = arguments
+        wanted = [(i, a.producers) for i, a in enumerate(arguments or ())]
+        self.demands = tuple((i, ops) for i, ops in wanted if ops is not None)
         self.node_name, self.value_name = node, value
         self.shared, self.commutative, self.output, self.where = shared, commutative, output, where
         self.depth = 1 + max((a.depth for a in arguments or ()), default=0)
@@ -190,10 +204,22 @@ class OpPattern(RootPattern):
         return True
 
     def match_root(self, node: Node) -> Match | None:
+        if node.op not in self.ops:
+            return None
+        if not self._may_fit(node, swapped=False) and not (self.commutative and self._may_fit(node, swapped=True)):
+            return None
         found = Match(node)
-        if node.op in self.ops and self._match_node(node, found):
-            return found
-        return None
+        return found if self._match_node(node, found) else None
+
+    def _may_fit(self, node: Node, swapped: bool) -> bool:
+        """Whether the inputs come from the right operators; most places are ruled out here, without a Match."""
+        inputs = node.inputs
+        for index, ops in self.demands:
+            place = 1 - index if swapped and index < 2 else index
+            value = inputs[place] if place < len(inputs) else None
+            if value is None or (NO_PRODUCER if value.producer is None else value.producer.op) not in ops:
+                return False
+        return True
 
     def _match_node(self, node: Node, found: Match) -> bool:
         if self.where is not None and not self.where(node):
@@ -210,7 +236,7 @@ class OpPattern(RootPattern):
         inputs = node.inputs
         if swapped:
             inputs = [inputs[1], inputs[0], *inputs[2:]]
-        if len(inputs) > len(self.arguments):
+        if len(inputs) > len(self.arguments) or not self._may_fit(node, swapped):
             return False
         saved = found.save()
         self._bind(node, found)

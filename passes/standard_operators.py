@@ -18,7 +18,17 @@ _WITHOUT_DOUBLE = frozenset({
     "GlobalMaxPool",
 })  # fmt: skip
 
-
+# When operators first appear that take half, float and double in every version: the schemas of onnx say the same, but
+# take longer to load than most models to optimize.
+FIRST_VERSION = {
+    **dict.fromkeys(
+        ("DepthToSpace", "Gemm", "Greater", "HardSigmoid", "InstanceNormalization", "LeakyRelu", "Less", "LogSoftmax",
+         "MatMul", "Mul", "ReduceL1", "ReduceL2", "ReduceSum", "ReduceSumSquare", "Softmax", "Softplus",
+         "SpaceToDepth"), 1),
+    "GreaterOrEqual": 12, "LessOrEqual": 12, "HardSwish": 14, "LayerNormalization": 17, "GroupNormalization": 18,
+    "Mish": 18, "Gelu": 20, "RMSNormalization": 23, "Swish": 24,
+}  # fmt: skip
+_FLOATS = frozenset({dtypes.FLOAT16, dtypes.FLOAT, dtypes.DOUBLE})
 _FROM_13 = frozenset({dtypes.FLOAT16, TensorProto.INT8, TensorProto.UINT8})
 
 
@@ -33,18 +43,18 @@ def runs(op_type: str, opset: int, dtype: int) -> bool:
 @cache
 def first_version(op_type: str) -> int:
     """The opset in which the operator first appears."""
-    for opset in range(1, onnx.defs.onnx_opset_version()):
-        if onnx.defs.has(op_type, opset, ""):
-            return opset
-    return onnx.defs.onnx_opset_version()
+    if op_type in FIRST_VERSION:
+        return FIRST_VERSION[op_type]
+    return next(v for v in range(1, onnx.defs.onnx_opset_version() + 1) if onnx.defs.has(op_type, v, ""))
 
 
 @cache
 def takes(op_type: str, opset: int, dtype: int) -> bool:
     """Whether the operator's first input may have this element type at this opset."""
+    if op_type in FIRST_VERSION and dtype in _FLOATS and opset >= FIRST_VERSION[op_type]:
+        return True
     schema = onnx.defs.get_schema(op_type, opset, "")
-    wanted = f"tensor({dtypes.name_of(dtype)})"
-    return not schema.deprecated and wanted in schema.inputs[0].types
+    return f"tensor({dtypes.name_of(dtype)})" in schema.inputs[0].types
 
 
 def require_operator(op_type: str, dtype: int, rewriter: Rewriter, since: int = 0) -> None:
