@@ -44,6 +44,7 @@ from .recognize_instance_norm import RecognizeInstanceNorm
 from .recognize_layer_norm import RecognizeLayerNorm
 from .recognize_leaky_relu import RecognizeLeakyRelu
 from .recognize_log_softmax import RecognizeLogSoftmax
+from .recognize_lp_normalization import RecognizeLpNormalization
 from .recognize_lstm import RecognizeLstm
 from .recognize_mish import RecognizeMish
 from .recognize_reduction import RecognizeReduction
@@ -92,6 +93,7 @@ _ALL: tuple[type[Pass], ...] = (
     RecognizeLogSoftmax,
     FuseScaleShiftIntoNorm,
     RecognizeReduction,
+    RecognizeLpNormalization,
     RecognizeHardSigmoid,
     RecognizeGelu,
     RecognizeHardSwish,

@@ -32,7 +32,8 @@ class RecognizeLayerNorm(RewritePass):
         operator computes its statistics in float32, which is too little for double.
 
     Pays when
-        Always: seven nodes become one, and x is read once instead of six times.
+        Always: seven nodes become one, and x is read once instead of six times; unless the scale of ones would have
+        more than 65,536 elements.
 
     Numerics
         The same formula; in half precision its statistics are computed in float32 instead of half. Where d * d

@@ -31,7 +31,7 @@ class RecognizeRmsNorm(RewritePass):
         computes its statistics in float32, which is too little for double.
 
     Pays when
-        Always: five nodes become one.
+        Always: five nodes become one; unless the scale of ones would have more than 65,536 elements.
 
     Numerics
         The same formula; in half precision its statistics are computed in float32 instead of half. Where x * x

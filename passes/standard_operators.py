@@ -23,8 +23,8 @@ _WITHOUT_DOUBLE = frozenset({
 FIRST_VERSION = {
     **dict.fromkeys(
         ("DepthToSpace", "Gemm", "Greater", "HardSigmoid", "InstanceNormalization", "LeakyRelu", "Less", "LogSoftmax",
-         "MatMul", "Mul", "ReduceL1", "ReduceL2", "ReduceSum", "ReduceSumSquare", "Softmax", "Softplus",
-         "SpaceToDepth"), 1),
+         "LpNormalization", "MatMul", "Mul", "ReduceL1", "ReduceL2", "ReduceSum", "ReduceSumSquare", "Softmax",
+         "Softplus", "SpaceToDepth"), 1),
     "GreaterOrEqual": 12, "LessOrEqual": 12, "HardSwish": 14, "LayerNormalization": 17, "GroupNormalization": 18,
     "Mish": 18, "Gelu": 20, "RMSNormalization": 23, "Swish": 24,
 }  # fmt: skip
@@ -37,6 +37,8 @@ def runs(op_type: str, opset: int, dtype: int) -> bool:
     """Whether ONNX Runtime's CPU provider runs the operator on this type, as far as operators here are concerned."""
     if op_type in ("DepthToSpace", "SpaceToDepth"):
         return dtype in (dtypes.FLOAT, dtypes.DOUBLE) or (opset >= 13 and dtype in _FROM_13)
+    if op_type == "Gemm":
+        return dtype in _FLOATS
     return dtype != dtypes.DOUBLE or op_type not in _WITHOUT_DOUBLE
 
 

@@ -7,6 +7,7 @@ With x itself in place of d it is the root-mean-square norm.
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 from ..compiler import dtypes
@@ -18,6 +19,7 @@ from .readers import refuse_readers_outside
 from .reductions import axes_of, keeps_dims
 
 _X = any_("x")
+_LARGEST_SCALE = 1 << 16  # elements
 
 
 def _mean(inner: ValuePattern, name: str) -> OpPattern:
@@ -77,6 +79,8 @@ def extents(norm: WrittenNorm, axes: range, rewriter: Rewriter) -> tuple[int, ..
     found = tuple(d for d in (norm.shape[axis] for axis in axes) if isinstance(d, int) and d > 0)
     if len(found) != len(axes):
         rewriter.refuse("the size of the scale is not known")
+    if math.prod(found) > _LARGEST_SCALE:
+        rewriter.refuse("the operator's scale of ones would make the file larger")
     return found
 
 
