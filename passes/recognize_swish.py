@@ -27,8 +27,8 @@ class RecognizeSwish(RewritePass):
         y = x * Sigmoid(1.702 * x)   =>   y = Swish(x) {alpha=1.702}
 
     Legal when
-        The opset is 24 or later, alpha is a constant of one element that a float32 holds, and the gate has no other
-        reader.
+        The opset is 24 (ONNX Runtime does not run Swish of later ones), alpha is a constant of one element that a
+        float32 holds, and the gate has no other reader.
 
     Pays when
         Always.

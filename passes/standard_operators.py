@@ -39,6 +39,10 @@ def runs(op_type: str, opset: int, dtype: int) -> bool:
         return dtype in (dtypes.FLOAT, dtypes.DOUBLE) or (opset >= 13 and dtype in _FROM_13)
     if op_type == "Gemm":
         return dtype in _FLOATS
+    if op_type == "Swish":  # by the definition of opset 24, which it does not look up for later ones
+        return opset == 24 and dtype in _FLOATS
+    if op_type in ("MatMul", "Mul", "ReduceSum"):
+        return dtype != dtypes.BFLOAT16
     return dtype != dtypes.DOUBLE or op_type not in _WITHOUT_DOUBLE
 
 
@@ -72,7 +76,7 @@ def require_operator(op_type: str, dtype: int, rewriter: Rewriter, since: int = 
     if not takes(op_type, opset, dtype):
         rewriter.refuse(f"{op_type} of opset {opset} does not take {dtypes.name_of(dtype)}")
     if not runs(op_type, opset, dtype):
-        rewriter.refuse(f"ONNX Runtime does not run {op_type} on {dtypes.name_of(dtype)}")
+        rewriter.refuse(f"ONNX Runtime does not run {op_type} of opset {opset} on {dtypes.name_of(dtype)}")
 
 
 def require_elementwise(match: Match, x: Value, rewriter: Rewriter) -> None:
