@@ -8,7 +8,7 @@ import inspect
 import json
 import re
 import typing
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -37,6 +37,36 @@ class Evaluator(Protocol):
     def evaluate(self, model: ModelProto) -> list[np.ndarray]: ...
 
 
+class _Reach:
+    """Some nodes and what reads them, step by step, each node once; by operator."""
+
+    def __init__(self, nodes: Iterable[Node]) -> None:
+        self._frontier = list(dict.fromkeys(nodes))
+        self._found = set(self._frontier)
+        self._layers = [self._by_op()]
+
+    def layers(self, levels: int) -> list[dict[str, list[Node]]]:
+        """The nodes and what reads them within so many steps."""
+        while len(self._layers) <= levels and self._frontier:
+            self._frontier = list(dict.fromkeys(n for n in _readers(self._frontier) if n not in self._found))
+            self._found.update(self._frontier)
+            self._layers.append(self._by_op())
+        return self._layers[: levels + 1]
+
+    def _by_op(self) -> dict[str, list[Node]]:
+        found: dict[str, list[Node]] = {}
+        for node in self._frontier:
+            found.setdefault(node.op, []).append(node)
+        return found
+
+
+def _readers(nodes: Iterable[Node]) -> Iterator[Node]:
+    for node in nodes:
+        for value in node.outputs:
+            if value is not None:
+                yield from value.readers
+
+
 @dataclass
 class Context:
     """What passes share during a run: the model, where to report, what may be used.
@@ -57,6 +87,8 @@ class Context:
     memory: dict[str, object] = field(default_factory=dict)
     _by_op: dict[str, dict[Node, None]] = field(default_factory=dict)
     _indexed: int = -1
+    _reaches: dict[int, _Reach] = field(default_factory=dict)
+    _reached: int = 0
 
     def nodes_of(self, ops: Iterable[str]) -> list[Node]:
         """The living nodes of some operators, without a walk over all others."""
@@ -65,6 +97,22 @@ class Context:
             self._by_op.setdefault(node.op, {})[node] = None
         self._indexed = len(self.changes.touched)
         return [node for name in sorted(ops) for node in self._by_op.get(name, ()) if node.alive]
+
+    def affected(self, ops: Iterable[str], since: int, levels: int) -> list[Node]:
+        """The living nodes of some operators that were touched since, or read such a node within `levels` steps.
+
+        Between two rewrites the answers of one `since` are kept: most passes ask and find nothing to do.
+        """
+        now = len(self.changes.touched)
+        if self._reached != now:
+            self._reaches.clear()
+            self._reached = now
+        reach = self._reaches.get(since)
+        if reach is None:
+            reach = self._reaches[since] = _Reach(self.changes.touched[since:])
+        layers = reach.layers(levels)
+        names = sorted(ops)
+        return [node for layer in layers for name in names for node in layer.get(name, ()) if node.alive]
 
     def replace_model(self, model: Model) -> None:
         """Go on with another model, all of whose nodes count as touched; what was known of the old one is forgotten."""
@@ -143,8 +191,7 @@ class RewritePass(Pass):
                 continue
             known = len(context.changes.touched)
             if self._try(context, node):
-                fresh = context.changes.touched[known:]
-                queue.extend(n for n in downstream(fresh, self.depth - 1) if n.op in roots and n.alive)
+                queue.extend(context.affected(roots, known, self.depth - 1))
 
     @property
     def depth(self) -> int:
@@ -153,8 +200,7 @@ class RewritePass(Pass):
     def _candidates(self, context: Context, since: int, roots: frozenset[str]) -> list[Node]:
         if since < 0:
             return context.nodes_of(roots)
-        touched = downstream(context.changes.touched[since:], self.depth - 1)
-        return [node for node in touched if node.alive and node.op in roots]
+        return context.affected(roots, since, self.depth - 1)
 
     def _try(self, context: Context, node: Node) -> bool:
         for pattern in self.patterns:
@@ -173,23 +219,6 @@ class RewritePass(Pass):
             if rewriter.commit():
                 return True
         return False
-
-
-def downstream(nodes: Iterable[Node], levels: int) -> list[Node]:
-    """These nodes and everything that reads them within so many steps, each once."""
-    found = dict.fromkeys(nodes)
-    frontier = list(found)
-    for _ in range(levels):
-        following: list[Node] = []
-        for node in frontier:
-            for value in node.outputs:
-                if value is not None:
-                    for reader in value.readers:
-                        if reader not in found:
-                            found[reader] = None
-                            following.append(reader)
-        frontier = following
-    return list(found)
 
 
 _PLAIN = re.compile(r"[^\s,={}\"](?:[^,={}\"\n]*[^\s,={}\"])?")

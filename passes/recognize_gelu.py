@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from ..compiler.arithmetic_pattern import plus, product
 from ..compiler.graph_pass import RewritePass
-from ..compiler.pattern import Match, RootPattern, ValuePattern, any_, either, op
+from ..compiler.pattern import Match, RootPattern, any_, either, op
 from ..compiler.rewriter import Rewriter
 from .standard_operators import require_elementwise, require_operator
 
@@ -20,11 +20,6 @@ _TANH = op("Tanh", either(
     product(_S, plus(product(_C, _X, _X), 1), _X),
     op("Add", product(_S * _C, _X, _X, _X), product(_S, _X), commutative=True),
 ))  # fmt: skip
-
-
-def _gated(gate: ValuePattern) -> tuple[RootPattern, RootPattern]:
-    """x * 0.5 * (1 + gate) in its two spellings."""
-    return product(0.5, plus(gate, 1), _X), product(1.0, plus(product(0.5, gate), 0.5), _X)
 
 
 @dataclass(frozen=True)
@@ -53,7 +48,10 @@ class RecognizeGelu(RewritePass):
     """
 
     name: ClassVar[str] = "recognize-gelu"
-    patterns: ClassVar[tuple[RootPattern, ...]] = (*_gated(_ERF), *_gated(_TANH))
+    patterns: ClassVar[tuple[RootPattern, ...]] = (
+        product(0.5, plus(either(_ERF, _TANH), 1), _X),
+        product(1.0, plus(either(product(0.5, _ERF), product(0.5, _TANH)), 0.5), _X),
+    )
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         x = match["x"]
