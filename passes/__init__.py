@@ -35,6 +35,7 @@ from .merge_reductions import MergeReductions
 from .move_scale_into_weights import MoveScaleIntoWeights
 from .prune_control_flow import PruneControlFlow
 from .recognize_depth_to_space import RecognizeDepthToSpace
+from .recognize_dequantize_linear import RecognizeDequantizeLinear
 from .recognize_einsum import RecognizeEinsum
 from .recognize_gelu import RecognizeGelu
 from .recognize_group_norm import RecognizeGroupNorm
@@ -82,6 +83,7 @@ _ALL: tuple[type[Pass], ...] = (
     SimplifyNegation,
     SimplifyPowers,
     RecognizeEinsum,
+    RecognizeDequantizeLinear,
     RecognizeDepthToSpace,
     RecognizeSpaceToDepth,
     MergeReductions,
