@@ -60,6 +60,7 @@ from .simplify_logic import SimplifyLogic
 from .simplify_negation import SimplifyNegation
 from .simplify_powers import SimplifyPowers
 from .simplify_reciprocal import SimplifyReciprocal
+from .simplify_shapes import SimplifyShapes
 from .simplify_where import SimplifyWhere
 
 _ALL: tuple[type[Pass], ...] = (
@@ -75,6 +76,7 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateIdempotents,
     EliminateUnusedOutputs,
     EliminateDefaultInputs,
+    SimplifyShapes,
     SimplifyCasts,
     SimplifyWhere,
     SimplifyLogic,
