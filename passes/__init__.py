@@ -31,6 +31,7 @@ from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .fuse_views import FuseViews
 from .inline_functions import InlineFunctions
+from .merge_constant_operands import MergeConstantOperands
 from .merge_reductions import MergeReductions
 from .move_scale_into_weights import MoveScaleIntoWeights
 from .prune_control_flow import PruneControlFlow
@@ -81,6 +82,7 @@ _ALL: tuple[type[Pass], ...] = (
     SimplifyWhere,
     SimplifyLogic,
     EliminateRepeatedOperands,
+    MergeConstantOperands,
     SimplifyReciprocal,
     SimplifyNegation,
     SimplifyPowers,

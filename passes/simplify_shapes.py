@@ -20,7 +20,7 @@ _SOME = 15  # the opset from which Shape gives a part of a shape
 
 @dataclass(frozen=True)
 class SimplifyShapes(RewritePass):
-    """Ask a tensor for the dimensions that shape arithmetic only takes out of it, and ask the earliest one that has them.
+    """Ask a tensor for the dimensions that shape arithmetic only takes out of it, and the earliest one that has them.
 
     Before => After
         n = Unsqueeze(Gather(Shape(x), 0), 0)                 =>   n = Shape(x, start=0, end=1)
