@@ -112,6 +112,11 @@ class ProtoWriter:
         return _edited(node, inputs, outputs, bodies)
 
 
+def node_proto(node: Node) -> NodeProto:
+    """One node as a proto, with its bodies, whose tensors it holds itself."""
+    return ProtoWriter(Tensor.to_inline_proto)._node(node)
+
+
 def _write_opsets(proto: ModelProto, model: Model) -> None:
     """The imports as the file lists them, but for what passes changed."""
     before = opsets_of(proto)

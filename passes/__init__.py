@@ -63,6 +63,7 @@ from .simplify_powers import SimplifyPowers
 from .simplify_reciprocal import SimplifyReciprocal
 from .simplify_shapes import SimplifyShapes
 from .simplify_where import SimplifyWhere
+from .unroll_loop import UnrollLoop
 
 _ALL: tuple[type[Pass], ...] = (
     EliminateDeadNodes,
@@ -72,6 +73,7 @@ _ALL: tuple[type[Pass], ...] = (
     FoldIf,
     FoldSequences,
     PruneControlFlow,
+    UnrollLoop,
     EliminateNoOps,
     EliminateUnits,
     EliminateIdempotents,

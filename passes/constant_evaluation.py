@@ -16,6 +16,7 @@ from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import Evaluator
 from ..compiler.symbolic import product
 from ..compiler.tensor import Tensor
+from ..compiler.writing import node_proto
 from .exact_kernels import compute
 from .exact_movement import LARGEST, Undefined
 
@@ -48,6 +49,10 @@ class Evaluation:
             except Undefined as error:
                 self.failures[node] = str(error)
                 continue
+            if node.bodies:
+                if available:
+                    self._alone(node)
+                continue
             if all(v is None or v.producer in left or self._tensor(v) is not None for v in node.inputs):
                 if self._is_bounded(node, available):
                     left[node] = None
@@ -78,6 +83,32 @@ class Evaluation:
                 self.results[value] = Tensor.from_array(array)
         return True
 
+    def _alone(self, node: Node) -> None:
+        """Compute a node with bodies, which keeps its names for their sake."""
+        wanted = [v for v in node.outputs if v is not None and v.uses]
+        read = dict.fromkeys([*(v for v in node.inputs if v is not None), *node.captured()])
+        tensors = {value.name: self._tensor(value) for value in read}
+        infos = [onnx_helper.make_tensor_value_info(v.name, v.dtype, None) for v in wanted]
+        weights = [tensor.to_inline_proto(name) for name, tensor in tensors.items() if tensor is not None]
+        graph = onnx_helper.make_graph([node_proto(node)], "constants", [], infos, weights)
+        imports = [onnx_helper.make_opsetid("", node.version)]
+        model = onnx_helper.make_model(graph, opset_imports=imports, ir_version=max(node.graph.model.ir_version, 4))
+        self._keep(wanted, model, [node])
+
+    def _keep(self, wanted: Sequence[Value], model: ModelProto, nodes: Sequence[Node]) -> bool:
+        """Run a model and note what it gives; of a single node also that it cannot be run."""
+        if self.evaluator is None:
+            self.failures.update((node, "there is no backend that computes it") for node in nodes)
+            return True
+        try:
+            arrays = self.evaluator.evaluate(model)
+        except EvaluationError:
+            if len(nodes) == 1:
+                self.failures[nodes[0]] = "the backend cannot compute it"
+            return False
+        self.results.update(zip(wanted, (Tensor.from_array(np.asarray(a)) for a in arrays), strict=True))
+        return True
+
     def _is_bounded(self, node: Node, available: bool) -> bool:
         """True if the results are known to be small enough to be made, and to be made without harm."""
         if node.op in ("Div", "Mod") and node.output.dtype in dtypes.INTEGER:
@@ -99,20 +130,11 @@ class Evaluation:
             for v in node.outputs
             if v is not None and any(reader not in inside for reader, _ in v.uses)
         ]
-        if self.evaluator is None:
-            self.failures.update((node, "there is no backend that computes it") for node in nodes)
+        if self._keep(wanted, _model_of(nodes, wanted, self.results), nodes) or len(nodes) == 1:
             return
-        try:
-            arrays = self.evaluator.evaluate(_model_of(nodes, wanted, self.results))
-        except EvaluationError:
-            if len(nodes) == 1:
-                self.failures[nodes[0]] = "the backend cannot compute it"
-                return
-            for node in nodes:  # one by one, so that one bad node does not keep the others
-                if all(v is None or self._tensor(v) is not None for v in node.inputs):
-                    self._with_backend([node])
-            return
-        self.results.update(zip(wanted, (Tensor.from_array(np.asarray(a)) for a in arrays), strict=True))
+        for node in nodes:  # one by one, so that one bad node does not keep the others
+            if all(v is None or self._tensor(v) is not None for v in node.inputs):
+                self._with_backend([node])
 
 
 def _model_of(nodes: Iterable[Node], wanted: Sequence[Value], known: Mapping[Value, Tensor]) -> ModelProto:

@@ -60,33 +60,41 @@ class FoldConstants(Pass):
         plan = Plan()
         plan.choose(nodes, context.unfoldable)
         self._say(context, plan.refused)
-        for leader, members in reversed(plan.classes.items()):
-            reason = self._objection(context, plan, leader, members)
-            if reason:
-                context.remark("missed", self.name, leader, reason)
-                plan.kept.update(members)
+        judged: set[Node] = set()
+        self._judge(context, plan, judged)
         evaluation = Evaluation(context.evaluator, plan.results)
         evaluation.run(plan.needed())
         for node in evaluation.failures:
             context.unfoldable.update(plan.classes[node])
         self._say(context, evaluation.failures)
         self._say(context, dict.fromkeys(evaluation.unsized, "the size of the result is not known beforehand"))
+        plan.keep_what_is_missing()
+        self._judge(context, plan, judged)  # what was not computed reads others, and more sizes are known
         made: dict[Tensor, Value] = {}
         for node in plan.chosen:
             if node not in plan.kept and node.alive:
                 self._replace(context, plan, node, made)
 
+    def _judge(self, context: Context, plan: Plan, judged: set[Node]) -> None:
+        """Keep the classes of nodes that do not pay, as far as their sizes are known, from the last to the first."""
+        for leader, members in reversed(plan.classes.items()):
+            stored = [i for i in range(len(leader.outputs)) if any(_read(plan, node, i) for node in members)]
+            sizes = [plan.nbytes(v) for i in stored if (v := leader.outputs[i]) is not None]
+            if leader in judged or leader in plan.kept or not sizes or None in sizes:
+                continue
+            judged.add(leader)
+            reason = self._objection(context, plan, leader, sum(size or 0 for size in sizes))
+            if reason:
+                context.remark("missed", self.name, leader, reason)
+                plan.kept.update(members)
+
     def _say(self, context: Context, refused: Mapping[Node, str]) -> None:
         for node, reason in refused.items():
             context.remark("missed", self.name, node, reason)
 
-    def _objection(self, context: Context, plan: Plan, leader: Node, members: list[Node]) -> str:
+    def _objection(self, context: Context, plan: Plan, leader: Node, size: int) -> str:
         """Why the results of equal nodes should not become constants, "" if they should."""
-        stored = [i for i in range(len(leader.outputs)) if any(_read(plan, node, i) for node in members)]
-        if not stored:
-            return ""
-        growth = sum(plan.nbytes(v) or 0 for i in stored if (v := leader.outputs[i]) is not None)
-        growth -= plan.freed(members)
+        growth = size - plan.freed(plan.classes[leader])
         if growth <= _FREE_GROWTH:
             return ""
         narrow = plan.unpacked_type(leader)

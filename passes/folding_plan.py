@@ -12,6 +12,7 @@ from ..compiler.cost import cost_of
 from ..compiler.graph import Node, Value
 from ..compiler.symbolic import product
 from ..compiler.tensor import Tensor
+from .bounded_loops import is_bounded
 from .determinism import is_deterministic
 from .exact_movement import LARGEST
 
@@ -58,7 +59,8 @@ class Plan:
             return False
         inputs = tuple(self._meaning(v) for v in node.inputs)
         attributes = tuple(sorted((name, bits(name, value)) for name, value in node.attributes.items()))
-        self._add(node, (node.op, node.version, inputs, attributes, len(node.outputs)))
+        key = node if node.bodies else (node.op, node.version, inputs, attributes, len(node.outputs))
+        self._add(node, key)
         return True
 
     def _is_too_much(self, node: Node) -> bool:
@@ -116,6 +118,13 @@ class Plan:
             if replaced or any(self.leaders.get(reader) in wanted for v in outputs for reader in v.readers):
                 wanted.add(leader)
         return [node for node in self.chosen if node in wanted]
+
+    def keep_what_is_missing(self) -> None:
+        """Let those nodes stay that are to be replaced but could not be computed."""
+        for leader, members in reversed(self.classes.items()):
+            outputs = [(v, i) for node in members for i, v in enumerate(node.outputs) if v is not None]
+            if any(self.read_outside(v) and leader.outputs[i] not in self.results for v, i in outputs):
+                self.kept.update(members)
 
     def freed(self, members: Sequence[Node]) -> int:
         """Bytes of constants that only these nodes, or nodes folded with them, read."""
@@ -176,7 +185,9 @@ def known_content(value: Value) -> np.ndarray | None:
 
 
 def _computable(node: Node) -> bool:
-    if node.op in _KEPT_OPS or node.domain or node.bodies or not is_deterministic(node):
+    if node.op in _KEPT_OPS or node.domain or not is_deterministic(node):
+        return False
+    if node.bodies and not is_bounded(node):
         return False
     if any(isinstance(a, AttributeReference) for a in node.attributes.values()):
         return False
