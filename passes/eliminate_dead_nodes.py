@@ -68,12 +68,16 @@ class EliminateDeadNodes(Pass):
         model = context.model
         while True:
             called = {(n.domain, n.op_type, n.overload) for n in model.nodes()}
-            unused = [key for key in model.functions if key not in called]
+            labels = {key: "::".join(filter(None, key)) for key in model.functions if key not in called}
+            unused = [
+                key for key, label in labels.items()
+                if context.fuel.allows(f"{self.name}@/{label}", context.journal.count)
+            ]  # fmt: skip
             if not unused:
                 return
             for key in unused:
                 del model.functions[key]
-                self._record(context, "::".join(filter(None, key)), "", (("function", key[1]),))
+                self._record(context, labels[key], "", (("function", key[1]),))
 
     def _opsets(self, context: Context) -> None:
         model = context.model
