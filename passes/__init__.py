@@ -33,6 +33,7 @@ from .fuse_views import FuseViews
 from .inline_functions import InlineFunctions
 from .merge_constant_operands import MergeConstantOperands
 from .merge_reductions import MergeReductions
+from .merge_siblings import MergeSiblings
 from .move_scale_into_weights import MoveScaleIntoWeights
 from .prune_control_flow import PruneControlFlow
 from .recognize_depth_to_space import RecognizeDepthToSpace
@@ -127,6 +128,7 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateZeroBias,
     FormBatchNorm,
     EliminateCommonSubexpressions,
+    MergeSiblings,
 )
 
 PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in _ALL}

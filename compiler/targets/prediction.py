@@ -14,7 +14,7 @@ from .kernels import Profile
 from .scenario import Scenario
 
 _FILES = {"onnx": "onnxruntime_cpu", "ort": "onnxruntime_cpu", "tensorrt": "tensorrt_gpu"}
-_PROBES = (1, 32)  # sizes for unknown extents: what is decided must hold for small and for large ones
+_PROBES = (1, 16)  # sizes for unknown extents: what is decided must hold for small and for large ones
 
 
 @dataclass(frozen=True)
