@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..compiler.graph_pass import Pass
+from .absorb_channel_padding import AbsorbChannelPadding
 from .compose_linear_layers import ComposeLinearLayers
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_nodes import EliminateDeadNodes
@@ -128,6 +129,7 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateZeroBias,
     FormBatchNorm,
     EliminateCommonSubexpressions,
+    AbsorbChannelPadding,
     MergeSiblings,
 )
 

@@ -11,7 +11,7 @@ from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import Context, Pass
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
-from ..compiler.targets import Comparison, Scenario, compare, target_named
+from ..compiler.targets import Comparison, compare, target_named
 from .branches import Bundle, Step, follow
 from .joined_branches import Arrangement, arrange, hand_out
 from .linear_layers import LINEAR_OPS, channel_axis, output_channels
@@ -156,7 +156,7 @@ class MergeSiblings(Pass):
         hand_out(whole, last, arrangement, rewriter)
         new, stand_ins = rewriter.planned
         added = [node for node in new if node.op != "DequantizeLinear"]
-        comparison = compare(rewriter.target, Scenario(removed), Scenario(added, stand_ins, removed))
+        comparison = compare(rewriter.target, removed, added, stand_ins)
         return _Plan(rewriter, len(layers), removed, len(added), comparison)
 
 

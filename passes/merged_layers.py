@@ -152,29 +152,32 @@ def _merged_bias(nodes: Sequence[Node], rewriter: Rewriter) -> Value | None:
 
 def _merged_quantized(nodes: Sequence[Node], axis: int, rewriter: Rewriter) -> Value:
     """Quantized weights one after the other; single scales become one for each output channel."""
-    shapes = [node.inputs[0].shape or () for node in nodes if node.inputs[0] is not None]
-    along = [_scale_axis(node, len(shape)) for node, shape in zip(nodes, shapes)]
-    scales = [node.inputs[1].constant.numpy() for node in nodes]  # type: ignore[union-attr]
-    points = [None if node.input(2) is None else node.inputs[2].constant.numpy() for node in nodes]  # type: ignore[union-attr]
-    quantized = np.concatenate([node.inputs[0].constant.numpy() for node in nodes], axis)  # type: ignore[union-attr]
-    parameters: list[np.ndarray] = []
-    one_for_all = all(s.size == 1 and np.array_equal(s, scales[0]) for s in scales) and all(
-        p is None or np.array_equal(p, points[0]) for p in points
-    )
+    shapes = [_array(node, 0).shape for node in nodes]
+    scales = [_array(node, 1) for node in nodes]
+    points = [_array(node, 2) for node in nodes] if nodes[0].input(2) is not None else []
+    columns = [scales, points] if points else [scales]
+    one_for_all = all(a.size == 1 and np.array_equal(a, column[0]) for column in columns for a in column)
     if one_for_all:
-        parameters = [scales[0], *([] if points[0] is None else [points[0]])]
+        parameters = [column[0] for column in columns]
     else:
+        along = [_scale_axis(node, len(shape)) for node, shape in zip(nodes, shapes)]
         if rewriter.opset() < 13 or any(a not in (None, axis) for a in along):
             rewriter.refuse("quantized weights with different scales along their input channels")
-        sizes = [int(shape[axis]) for shape in shapes]  # type: ignore[call-overload]
-        columns = [scales] if points[0] is None else [scales, [p for p in points if p is not None]]
         parameters = [
-            np.concatenate([np.broadcast_to(a.reshape(-1), (n,)) for a, n in zip(arrays, sizes)]) for arrays in columns
+            np.concatenate([np.broadcast_to(a.reshape(-1), (s[axis],)) for a, s in zip(column, shapes)])
+            for column in columns
         ]
+    quantized = np.concatenate([_array(node, 0) for node in nodes], axis)
     names = [v.name if v is not None else nodes[0].label for v in nodes[0].inputs]
     inputs = [rewriter.constant(a, hint) for a, hint in zip([quantized, *parameters], names)]
     attributes = {**nodes[0].attributes, "axis": None if one_for_all else axis}
     return rewriter.op("DequantizeLinear", inputs, attributes, name=nodes[0].name)
+
+
+def _array(node: Node, index: int) -> np.ndarray:
+    value = node.inputs[index]
+    assert value is not None and value.constant is not None
+    return value.constant.numpy()
 
 
 def _scale_axis(node: Node, rank: int) -> int | None:

@@ -38,7 +38,7 @@ class Profile:
     def __init__(self, scenario: Scenario, block: int, sizes: Mapping[str, int] | None = None) -> None:
         self.scenario = scenario
         self.sizes = sizes
-        self.layouts = Layouts(block, sizes)
+        self.layouts = Layouts(block, sizes, scenario.inputs)
         self.block = block
 
     def work(self) -> Work:
@@ -73,12 +73,13 @@ class Profile:
 
     def _is_absorbed(self, node: Node) -> bool:
         """Whether ONNX Runtime fuses the node into the one in front of it."""
-        value = node.input(0)
+        inputs = self.scenario.inputs(node)
+        value = inputs[0] if inputs else None
         if node.op in _FUSED_ACTIVATIONS and value is not None and value.producer is not None:
             before = value.producer.op
             return before in ("Conv", "Gemm") and self.scenario.sole_reader(value) is node
-        if node.op in ("Add", "Sum") and len(node.inputs) == 2:
-            return any(self._takes_addend(node, v, other) for v, other in zip(node.inputs, reversed(node.inputs)))
+        if node.op in ("Add", "Sum") and len(inputs) == 2:
+            return any(self._takes_addend(node, v, other) for v, other in zip(inputs, reversed(inputs)))
         return False
 
     def _takes_addend(self, node: Node, value: Value | None, other: Value | None) -> bool:

@@ -7,7 +7,7 @@ models that ONNX Runtime writes with `optimized_model_filepath`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from ..cost import extents
 from ..graph import Node, Value
@@ -19,10 +19,19 @@ _TOGETHER = frozenset({"Add", "Sum", "Mul"})
 
 
 class Layouts:
-    """Answers for one question at a time, remembering them; `block`: channels in a block."""
+    """Answers for one state of the graph, remembering them.
 
-    def __init__(self, block: int, sizes: Mapping[str, int] | None = None) -> None:
+    Args:
+        block: channels in a block.
+        inputs: what each node reads, where that is not what stands in the graph.
+    """
+
+    def __init__(
+        self, block: int, sizes: Mapping[str, int] | None = None,
+        inputs: Callable[[Node], Sequence[Value | None]] = lambda node: node.inputs,
+    ) -> None:  # fmt: skip
         self.block = block
+        self._inputs = inputs
         self._sizes = sizes
         self._blocked: dict[Value, bool] = {}
 
@@ -39,7 +48,8 @@ class Layouts:
         """Whether a node's kernel works on blocks."""
         if node.op == "Conv":
             return self.is_blocked_conv(node)
-        values = [v for v in node.inputs if v is not None and v.constant is None]
+        inputs = self._inputs(node)
+        values = [v for v in inputs if v is not None and v.constant is None]
         if not values or not values[0].shape or len(values[0].shape) != 4:
             return False
         channels = extents(values[0], self._sizes)[1]
@@ -48,7 +58,7 @@ class Layouts:
         if node.op in _ELEMENTWISE:
             return self.blocked(values[0])
         if node.op in _TOGETHER:
-            same = len({v.shape for v in values}) == 1 and len(values) == len(node.inputs)
+            same = len({v.shape for v in values}) == 1 and len(values) == len(inputs)
             return same and all(self.blocked(v) for v in values)
         if node.op == "Concat":
             whole = all(extents(v, self._sizes)[1] % self.block == 0 for v in values)
@@ -60,7 +70,7 @@ class Layouts:
         if node.op == "Conv":
             few = value.rank == 4 and extents(value, self._sizes)[1] < self.block
             as_it_comes = few and node.int_attr("group", 1) == 1
-            return self.is_blocked_conv(node) and value is node.inputs[0] and not as_it_comes
+            return self.is_blocked_conv(node) and value is self._inputs(node)[0] and not as_it_comes
         return self.makes_blocks(node)
 
     def is_blocked_conv(self, node: Node) -> bool:

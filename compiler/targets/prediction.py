@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any
 
 from ..cost import EverySymbol, cost_of
+from ..graph import Node, Value
 from .kernels import Profile
 from .scenario import Scenario
 
 _FILES = {"onnx": "onnxruntime_cpu", "ort": "onnxruntime_cpu", "tensorrt": "tensorrt_gpu"}
+_NEIGHBOURHOOD = 3  # steps behind what is replaced, within which a change of layout is followed
 _PROBES = (1, 16)  # sizes for unknown extents: what is decided must hold for small and for large ones
 
 
@@ -74,11 +76,22 @@ class Comparison:
         return f"{self.before * 1e6:.1f} -> {self.after * 1e6:.1f} us {kind} on {self.target.name}"
 
 
-def compare(target: str, before: Scenario, after: Scenario) -> Comparison:
-    """Both ways on the target that --target stands for."""
+def compare(
+    target: str, removed: Sequence[Node], added: Sequence[Node], stand_ins: Mapping[Value, Value] | None = None
+) -> Comparison:
+    """What nodes cost on the target that --target stands for, and what those would that take their place.
+
+    Args:
+        stand_ins: new value -> the value whose readers it is going to have.
+    """
     machine = target_named(target)
-    found = [
-        Comparison(machine, machine.predict(before, sizes), machine.predict(after, sizes))
-        for sizes in (EverySymbol(size) for size in _PROBES)
-    ]
+    after = Scenario(added, stand_ins, removed)
+    around = after.neighbours(_NEIGHBOURHOOD)
+    before = Scenario([*removed, *around])
+    after = Scenario([*added, *around], stand_ins, removed)
+    unchanged = Scenario(around)
+    found = []
+    for sizes in (EverySymbol(size) for size in _PROBES):
+        base = machine.predict(unchanged, sizes)
+        found.append(Comparison(machine, machine.predict(before, sizes) - base, machine.predict(after, sizes) - base))
     return max(found, key=lambda one: one.ratio)

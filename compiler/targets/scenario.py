@@ -21,12 +21,27 @@ class Scenario:
     ) -> None:
         self.nodes = list(dict.fromkeys(nodes))
         self._stand_ins = dict(stand_ins or {})
+        self._replaced = {old: new for new, old in self._stand_ins.items()}
         self._removed = set(removed)
         self._inside: dict[Value, dict[Node, None]] = {}
         for node in self.nodes:
-            for value in node.inputs:
+            for value in self.inputs(node):
                 if value is not None:
                     self._inside.setdefault(value, {})[node] = None
+
+    def inputs(self, node: Node) -> list[Value | None]:
+        """What a node is going to read."""
+        return [None if value is None else self._replaced.get(value, value) for value in node.inputs]
+
+    def neighbours(self, steps: int) -> list[Node]:
+        """Nodes that go on from what is replaced, so far away that a change of layout may reach them."""
+        found: dict[Node, None] = {}
+        frontier = list(self._replaced)
+        for _ in range(steps):
+            readers = [r for v in frontier for r in v.readers if r not in self._removed and r not in found]
+            found.update(dict.fromkeys(readers))
+            frontier = [v for reader in readers for v in reader.outputs if v is not None]
+        return list(found)
 
     def readers(self, value: Value) -> list[Node | Graph]:
         """Who reads a value, each once: nodes of the scenario, and readers outside that stay."""

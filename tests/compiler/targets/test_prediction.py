@@ -74,7 +74,7 @@ def residual(merged: bool, widths: tuple[int, ...], channels: int, extent: int) 
 
 
 def comparison(build: Callable[..., Model], *arguments: object) -> Comparison:
-    before, after = (Scenario(list(build(merged, *arguments).graph)) for merged in (False, True))
+    before, after = (list(build(merged, *arguments).graph) for merged in (False, True))
     return compare("onnx", before, after)
 
 
@@ -109,7 +109,7 @@ def test_predicted_ratios(
 def test_a_comparison_says_for_which_target_and_how_well_it_is_known() -> None:
     text = str(comparison(into_concat, (16, 16), 32, 14))
     assert text.endswith("us predicted on onnxruntime-cpu")
-    before, after = (Scenario(list(into_concat(m, (16, 16), 32, 14).graph)) for m in (False, True))
+    before, after = (list(into_concat(m, (16, 16), 32, 14).graph) for m in (False, True))
     nominal = compare("tensorrt", before, after)
     assert nominal.ratio < 1 and str(nominal).endswith("us nominal, not measured on tensorrt-gpu")
 
@@ -119,7 +119,7 @@ def test_the_worst_of_the_probed_sizes_decides() -> None:
     target = target_named("onnx")
     small, large = (target.predict(scenario, EverySymbol(size)) for size in (1, 32))
     assert 10 * small < large
-    assert compare("onnx", scenario, scenario).ratio == 1
+    assert compare("onnx", scenario.nodes, scenario.nodes).ratio == 1
 
 
 def test_calibrated_targets_say_how() -> None:
