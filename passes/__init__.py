@@ -6,6 +6,7 @@ from ..compiler.graph_pass import Pass
 from .absorb_channel_padding import AbsorbChannelPadding
 from .compose_linear_layers import ComposeLinearLayers
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
+from .eliminate_dead_channels import EliminateDeadChannels
 from .eliminate_dead_nodes import EliminateDeadNodes
 from .eliminate_default_inputs import EliminateDefaultInputs
 from .eliminate_idempotents import EliminateIdempotents
@@ -129,6 +130,7 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateZeroBias,
     FormBatchNorm,
     EliminateCommonSubexpressions,
+    EliminateDeadChannels,
     AbsorbChannelPadding,
     MergeSiblings,
 )

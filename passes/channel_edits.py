@@ -16,7 +16,7 @@ from ..compiler.inference import content_of
 from ..compiler.inference.movement import slice_ranges
 from ..compiler.rewriter import Rewriter
 from ..compiler.segments import Region
-from .linear_layers import SHARED_LIMIT, weight_index
+from .linear_layers import SHARED_LIMIT, rounded, weight_index
 
 ZERO = -1
 _ZERO_STAYS = frozenset({
@@ -49,6 +49,7 @@ class ChannelEdit:
     ) -> None:
         self.region, self.picks, self.rewriter = region, list(picks), rewriter
         self.edited: dict[Value, Value] = {}
+        self.biases: dict[Node, np.ndarray] = {}  # what is added to the bias of layers that read the region, in float64
         self._special = special
         self._widens = ZERO in self.picks
 
@@ -109,14 +110,27 @@ class ChannelEdit:
         if read is not None:
             value = inputs[read]
             assert value is not None
-            place = _summed_axis(node, read, self.region.axes[value], value.rank)
+            place = summed_axis(node, read, self.region.axes[value], value.rank)
             if place is None:
                 self.rewriter.refuse(f"{node.op} {node.label} reads all channels")
             inputs[read] = self.edited[value]
             taken.setdefault(1 - read, []).append(place)
         for index, axes in taken.items():
             inputs[index] = self._take(node, index, axes)
+        if node in self.biases:
+            inputs[2:] = [self._bias(node, inputs)]
         return self.rewriter.op(node.op_type, inputs, node.attributes, name=node.name)
+
+    def _bias(self, node: Node, inputs: Sequence[Value | None]) -> Value:
+        """The bias with what is added to it; `inputs` has the new weight and, if there is one, the bias."""
+        old = inputs[2] if len(inputs) > 2 else None
+        total = self.biases[node]
+        if node in self.region.makers:
+            total = total[self.picks]
+        if old is not None and old.tensor is not None:
+            total = total + old.tensor.numpy().astype(np.float64)
+        dtype = node.inputs[1].dtype if node.inputs[1] is not None else node.output.dtype
+        return self.rewriter.constant(rounded(total, dtype, self.rewriter), f"{node.label}_bias")
 
     def _concat(self, node: Node, axis: int) -> Value:
         """Parts that stay whole stay, constants are cut or get more, and zeros come in as constants."""
@@ -137,6 +151,9 @@ class ChannelEdit:
             while position < len(self.picks) and self._is_constant(owners, position):
                 position += 1
             inputs.append(self._constant_part(node, axis, owners, self.picks[start:position]))
+        alone = inputs[0] if len(inputs) == 1 else None
+        if alone is not None and alone.tensor is None:
+            return alone
         return self.rewriter.op("Concat", inputs, node.attributes, name=node.name)
 
     def _is_constant(self, owners: Sequence[tuple[Value | None, int]], position: int) -> bool:
@@ -219,7 +236,7 @@ def _extent(value: Value | None, axis: int) -> int:
     return extent if isinstance(extent, int) else 0
 
 
-def _summed_axis(node: Node, index: int, axis: int, rank: int | None) -> int | None:
+def summed_axis(node: Node, index: int, axis: int, rank: int | None) -> int | None:
     """The axis of a layer's constant weight that goes with the channels which it sums over."""
     if index > 1 or rank is None or node.op not in ("Conv", "ConvTranspose", "Gemm", "MatMul"):
         return None

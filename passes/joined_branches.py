@@ -106,3 +106,11 @@ def split(value: Value, axis: int, sizes: Sequence[int], rewriter: Rewriter) -> 
     if rewriter.opset() < 13:
         return rewriter.ops("Split", [value], len(sizes), axis=axis, split=tuple(sizes))
     return rewriter.ops("Split", [value, rewriter.ints(sizes, "split")], len(sizes), axis=axis)
+
+
+def slice_of(value: Value, axis: int, start: int, end: int, rewriter: Rewriter) -> Value:
+    """A Slice of one interval in the form of the model's opset."""
+    if rewriter.opset() < 10:
+        return rewriter.op("Slice", [value], axes=(axis,), starts=(start,), ends=(end,))
+    limits = [rewriter.ints([n], hint) for n, hint in ((start, "start"), (end, "end"), (axis, "axis"))]
+    return rewriter.op("Slice", [value, *limits])
