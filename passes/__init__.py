@@ -23,6 +23,7 @@ from .fold_sequences import FoldSequences
 from .fold_target_shapes import FoldTargetShapes
 from .form_batch_norm import FormBatchNorm
 from .fuse_activation_chain import FuseActivationChain
+from .fuse_added_layers import FuseAddedLayers
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
@@ -122,6 +123,7 @@ _ALL: tuple[type[Pass], ...] = (
     FuseAffineIntoNextLayer,
     MoveScaleIntoWeights,
     FusePad,
+    FuseAddedLayers,
     ComposeLinearLayers,
     SimplifyBatchNorm,
     FuseTransposeIntoGemm,
