@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..compiler.graph_pass import Pass
 from .absorb_channel_padding import AbsorbChannelPadding
+from .compose_layers_through_concat import ComposeLayersThroughConcat
 from .compose_linear_layers import ComposeLinearLayers
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_channels import EliminateDeadChannels
@@ -124,6 +125,7 @@ _ALL: tuple[type[Pass], ...] = (
     MoveScaleIntoWeights,
     FusePad,
     FuseAddedLayers,
+    ComposeLayersThroughConcat,
     ComposeLinearLayers,
     SimplifyBatchNorm,
     FuseTransposeIntoGemm,
