@@ -15,7 +15,7 @@ from .model import Model
 from .symbolic import Dim
 
 FREE_OPS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Shape", "Size", "Constant"})
-_MOVES = frozenset({
+MOVES = frozenset({
     "Transpose", "Concat", "Split", "Slice", "Gather", "GatherElements", "GatherND", "Pad", "Expand", "Tile", "Cast",
     "DepthToSpace", "SpaceToDepth", "ScatterND", "ScatterElements", "ConstantOfShape", "Range",
 })  # fmt: skip
@@ -74,7 +74,7 @@ def cost_of(node: Node, sizes: Mapping[str, int] | None = None) -> Cost:
     if formula is not None:
         flops = formula(node, sizes)
     else:
-        flops = 0 if node.op in _MOVES or node.bodies else produced * _WEIGHT.get(node.op, 1)
+        flops = 0 if node.op in MOVES or node.bodies else produced * _WEIGHT.get(node.op, 1)
     return Cost(flops, traffic, parameters)
 
 

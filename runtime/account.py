@@ -8,6 +8,7 @@
     ops           {operator: {before, after}}, Constant left out; functions and bodies are counted
     nodes, flops, parameters, weight_bytes, moved_bytes, file_bytes: {before, after}
     symbols       dimensions that were taken as 1 for flops and moved_bytes
+    uncounted     {before, after}: nodes whose work is not known, so that flops and moved_bytes are too low
     passes        [{name, runs, applied, refused, seconds}] in the order of the pipeline
     rewrites      [{number, pass, node, scope, removed, added, changed, note}], nodes as [operator, name]
     remarks       [{kind, pass, node, scope, text}], kind: applied, missed or analysis
@@ -50,6 +51,7 @@ def account(result: Result) -> dict[str, Any]:
         "moved_bytes": _side(before.moved_bytes, after.moved_bytes),
         "file_bytes": _side(result.source_bytes or None, result.saved_bytes or None),
         "symbols": list(after.symbols),
+        "uncounted": _side(before.uncounted, after.uncounted),
         "passes": _passes(result.journal),
         "rewrites": _rewrites(result.journal),
         "remarks": [
@@ -73,6 +75,7 @@ def statistics_of(found: Statistics) -> dict[str, Any]:
         "weight_bytes": found.weight_bytes,
         "moved_bytes": found.moved_bytes,
         "symbols": list(found.symbols),
+        "uncounted": found.uncounted,
     }
 
 

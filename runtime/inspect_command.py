@@ -13,12 +13,13 @@ from ..compiler.graph import Value
 from ..compiler.inference import infer_model
 from ..compiler.model import Model
 from ..compiler.reading import load
+from ..compiler.symbolic import Dim
 from ..compiler.text import model_text
 from .account import statistics_of
 from .interface import fix_shapes
 from .options import shape_map
 from .statistics import Statistics
-from .tables import console, flops_title, quantity, table
+from .tables import at_least, console, flops_title, quantity, table
 
 
 @click.command("inspect", short_help="Show what a model holds.")
@@ -53,12 +54,19 @@ def inspect(model: Model) -> dict[str, Any]:
 
 
 def _interface(value: Value) -> dict[str, Any]:
-    shape = None if value.shape is None else [d if isinstance(d, int) else symbolic.text(d) for d in value.shape]
+    shape = None if value.shape is None else [_dimension(d) for d in value.shape]
     kind = "tensor" if value.declared is None else (value.declared.WhichOneof("value") or "tensor_type")
     return {
         "name": value.name, "kind": kind.removesuffix("_type"), "dtype": dtypes.name_of(value.dtype), "shape": shape,
         "overridable": value.overridable,
     }  # fmt: skip
+
+
+def _dimension(dim: Dim) -> int | str:
+    """A dimension; "?" for one that has no name."""
+    if isinstance(dim, int):
+        return dim
+    return "?" if any(name.startswith("?") for name in symbolic.symbols(dim)) else symbolic.text(dim)
 
 
 def _print(source: Path, found: dict[str, Any]) -> None:
@@ -74,7 +82,7 @@ def _print(source: Path, found: dict[str, Any]) -> None:
     if found["functions"]:
         rows.add_row("functions", ", ".join(found["functions"]))
     rows.add_row("parameters", f"{quantity(found['parameters'])} in {quantity(found['weight_bytes'])} bytes")
-    rows.add_row(flops_title(found["symbols"]), quantity(found["flops"]))
+    rows.add_row(flops_title(found["symbols"]), at_least(quantity(found["flops"]), found["uncounted"]))
     rows.add_row("nodes", str(found["nodes"]))
     operators = table("operator", numbers=("nodes",))
     for name, number in sorted(found["ops"].items(), key=lambda item: (-item[1], item[0])):

@@ -122,10 +122,9 @@ class _Job:
         return result
 
     def _result(self, context: Context, before: Statistics, seconds: float) -> Result:
-        after = Statistics.of(context.model)
         source = str(self.source) if isinstance(self.source, str | os.PathLike) else ""
         return Result(
-            context.model, context.journal, before, after, str(self.pipeline), self.options.target, seconds=seconds,
+            context.model, context.journal, before, str(self.pipeline), self.options.target, seconds=seconds,
             source=source, source_bytes=self.source_bytes,
         )  # fmt: skip
 

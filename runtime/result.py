@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,15 +24,14 @@ from .tables import summary_text
 class Result:
     """An optimized model with the account of how it came about.
 
-    model: the IR. journal: every rewrite and remark. before, after: what the model held. pipeline: what ran, as text.
-    parity: the proof, None with verify="off". held_back: rewrites that were found to be wrong and taken back.
+    model: the IR. journal: every rewrite and remark. before, after: what the model held and holds. pipeline: what ran,
+    as text. parity: the proof, None with verify="off". held_back: rewrites that were found to be wrong and taken back.
     seconds: of the optimization alone. source, saved: paths of the files read and written, "" if there are none.
     """
 
     model: Model
     journal: Journal
     before: Statistics
-    after: Statistics
     pipeline: str
     target: str = "onnx"
     parity: ParityReport | None = None
@@ -42,6 +42,10 @@ class Result:
     source_bytes: int = 0
     saved: str = ""
     saved_bytes: int = 0
+
+    @cached_property
+    def after(self) -> Statistics:
+        return Statistics.of(self.model)
 
     @property
     def remarks(self) -> list[Remark]:

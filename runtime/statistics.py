@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
-from ..compiler.cost import cost_of_model
+from ..compiler.cost import FREE_OPS, MOVES, cost_of_model, elements
+from ..compiler.graph import Node, Value
 from ..compiler.model import Model
 from ..compiler.symbolic import symbols as symbols_in
 
@@ -13,31 +15,53 @@ from ..compiler.symbolic import symbols as symbols_in
 @dataclass(frozen=True)
 class Statistics:
     """ops: operator -> nodes, bodies and functions included, Constant left out. flops, moved_bytes: with the symbolic
-    dimensions of the inputs, which `symbols` names, set to 1. opsets: domain -> version."""
+    dimensions of the inputs, which `symbols` names, set to 1. uncounted: nodes whose work is not known, because sizes
+    depend on data or are 0 with these symbols, so that flops is too low. opsets: domain -> version."""
 
     ops: Counter[str] = field(default_factory=Counter)
     parameters: int = 0
     weight_bytes: int = 0
     flops: int = 0
     moved_bytes: int = 0
+    uncounted: int = 0
     symbols: tuple[str, ...] = ()
     opsets: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, model: Model) -> Statistics:
         """Count a model whose facts have been inferred."""
-        ops = Counter(node.op for node in model.nodes() if node.op != "Constant")
+        nodes = list(model.nodes())
         tensors = [v.tensor for graph in model.graphs() for v in graph.initializers if v.tensor is not None]
-        constants = [n.constant_tensor() for n in model.nodes() if n.op == "Constant"]
+        constants = [n.constant_tensor() for n in nodes if n.op == "Constant"]
         tensors.extend(t for t in constants if t is not None)
         cost = cost_of_model(model)
         dims = [dim for value in model.graph.inputs if value.tensor is None for dim in value.shape or ()]
         symbols = dict.fromkeys(name for dim in dims if not isinstance(dim, int) for name in sorted(symbols_in(dim)))
+        called = {node for function in model.functions.values() for node in function}
         return cls(
-            ops, sum(t.size for t in tensors), sum(t.nbytes for t in tensors), cost.flops, cost.bytes, tuple(symbols),
-            dict(model.opsets),
+            Counter(node.op for node in nodes if node.op != "Constant"),
+            sum(t.size for t in tensors), sum(t.nbytes for t in tensors), cost.flops, cost.bytes,
+            sum(_is_uncounted(node, symbols) for node in nodes if node not in called),
+            tuple(symbols), dict(model.opsets),
         )  # fmt: skip
 
     @property
     def nodes(self) -> int:
         return self.ops.total()
+
+
+def _is_uncounted(node: Node, symbols: Collection[str]) -> bool:
+    if node.op in FREE_OPS or node.op in MOVES or node.bodies:
+        return False
+    return any(_is_unsized(value, symbols) for value in [*node.inputs[:2], *node.outputs] if value is not None)
+
+
+def _is_unsized(value: Value, symbols: Collection[str]) -> bool:
+    if not value.is_tensor:
+        return False
+    if value.shape is None:
+        return True
+    unknown = [dim for dim in value.shape if not isinstance(dim, int)]
+    if not unknown:
+        return False
+    return any(not symbols_in(dim) <= set(symbols) for dim in unknown) or not elements(value)

@@ -60,7 +60,7 @@ def counts(account: dict[str, Any]) -> Table:
         rows.add_row("other operators", str(same), str(same), "", style="dim")
     rows.add_section()
     rows.add_row("nodes", *_row(account["nodes"], str), style="bold")
-    rows.add_row(flops_title(account["symbols"]), *_row(account["flops"], quantity))
+    rows.add_row(flops_title(account["symbols"]), *_flops(account))
     rows.add_row("parameters", *_row(account["parameters"], quantity))
     files = account["file_bytes"]
     if files["before"] is not None and files["after"] is not None:
@@ -144,6 +144,19 @@ def _row(sides: dict[str, Any], show: Any) -> tuple[str, str, Text]:
         style = "green" if after < before else "yellow"
         change = Text(shown if before else "new", style=style)
     return show(before), show(after), change
+
+
+def _flops(account: dict[str, Any]) -> tuple[str, str, Text | str]:
+    """Work before and after; a change is shown only where both numbers are whole."""
+    unknown = account["uncounted"]
+    before, after, change = _row(account["flops"], quantity)
+    shown = [at_least(before, unknown["before"]), at_least(after, unknown["after"])]
+    return shown[0], shown[1], "" if any(unknown.values()) else change
+
+
+def at_least(number: str, uncounted: int) -> str:
+    """A number, marked as too low where some nodes are not in it."""
+    return f"> {number}" if uncounted else number
 
 
 def quantity(number: int) -> str:

@@ -216,7 +216,8 @@ def test_the_account_has_the_keys_that_scripts_rely_on(call: Run, source: Path) 
         "schema": "int", "planish": "str", "source": "str", "saved": "str", "pipeline": "str", "target": "str",
         "opsets": [""], "ops": sorted(account["ops"]), "nodes": ["after", "before"], "flops": ["after", "before"],
         "parameters": ["after", "before"], "weight_bytes": ["after", "before"], "moved_bytes": ["after", "before"],
-        "file_bytes": ["after", "before"], "symbols": "list", "passes": "list", "rewrites": "list", "remarks": "list",
+        "file_bytes": ["after", "before"], "symbols": "list", "uncounted": ["after", "before"],
+        "passes": "list", "rewrites": "list", "remarks": "list",
         "parity": ["outputs", "reason", "samples", "status", "worst"], "held_back": "list",
         "seconds": ["optimize", "verify"],
     }  # fmt: skip
@@ -238,3 +239,23 @@ def test_the_python_call_and_json_tell_the_same(call: Run, source: Path) -> None
         assert mine[key] == account[key]
     assert "6 -> 3 nodes" in repr(result) and "proven" in repr(result)
     assert "Identity" in str(result) and "same numbers on" in str(result)
+
+
+def test_work_that_is_not_known_is_marked_as_too_low(call: Run, tmp_path: Path) -> None:
+    proto = onnx.parser.parse_model(
+        """<ir_version: 10, opset_import: ["" : 17]> g (float[N,4] x) => (float[M,4] y, float[N,4] z) {
+            nonzero = NonZero (x)
+            rows = Cast <to = 1> (nonzero)
+            columns = Transpose <perm = [1, 0]> (rows)
+            doubled = Concat <axis = 1> (columns, columns)
+            y = Sin (doubled)
+            i = Identity (x)
+            z = Exp (i)
+        }"""
+    )
+    onnx.save(proto, tmp_path / "model.onnx")
+    account, _ = optimized(call, tmp_path / "model.onnx")
+    assert account["uncounted"] == {"before": 2, "after": 2}  # NonZero and Sin
+    line = next(text for text in call("optimize", tmp_path / "model.onnx")[1].splitlines() if "FLOPs" in text)
+    assert line.count("> ") == 2 and not line.rstrip().endswith("%")
+    assert "> " in next(text for text in call("inspect", tmp_path / "model.onnx")[1].splitlines() if "FLOPs" in text)
