@@ -3,6 +3,7 @@
     === Title of the case
     passes: fuse-batch-norm        optional; the pass of the file's name alone by default
     proof: none, REASON            optional; only where ONNX Runtime cannot run the case
+    needs: onnxruntime 1.28        optional; the first version that can run the case, if not every admitted one can
     bodies: no, REASON             optional; only where the rewrite cannot happen in the body of an If
     <ir_version: 10, opset_import: ["" : 17]>
     g (float[N,3] x) => (float[N,4] y) <float[3,4] w, float[4] b = {1, 2, 3, 4}> {
@@ -19,6 +20,7 @@ a weight: it gets seeded normal numbers, positive ones if the name starts with "
 
 from __future__ import annotations
 
+import re
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +28,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import onnx.parser
+import onnxruntime
 from onnx import ModelProto, numpy_helper
 from onnx.helper import tensor_dtype_to_np_dtype
 
@@ -33,7 +36,7 @@ from planish.compiler.text import model_text
 from planish.runtime.optimize import Result
 
 FOLDER = Path(__file__).parent
-_OPTIONS = ("passes", "proof", "bodies")
+_OPTIONS = ("passes", "proof", "needs", "bodies")
 
 
 @dataclass
@@ -51,6 +54,12 @@ class Case:
     def passes(self) -> str:
         return self.options.get("passes", self.file.stem)
 
+    @property
+    def runs_here(self) -> bool:
+        """Whether the installed ONNX Runtime is new enough for the case."""
+        _, _, needed = self.options.get("needs", "").partition(" ")
+        return _version(onnxruntime.__version__) >= _version(needed)
+
     def model(self) -> ModelProto:
         """The model with its weights drawn."""
         proto = onnx.parser.parse_model(self.source)
@@ -61,6 +70,10 @@ class Case:
         head = "".join(f"{key}: {value}\n" for key, value in self.options.items())
         missed = f"--- missed\n{self.missed}" if self.missed else ""
         return f"=== {self.title}\n{head}{self.source}--- after\n{self.after}{missed}"
+
+
+def _version(text: str) -> list[int]:
+    return [int(number) for number in re.findall(r"\d+", text)]
 
 
 def read(path: Path) -> list[Case]:
