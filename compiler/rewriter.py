@@ -16,6 +16,7 @@ from .inference.engine import infer_node, outermost_reader, refresh
 from .journal import Fuel, Journal, Remark, Rewrite
 from .model import Model
 from .refusal import Refusal
+from .target_operators import objection
 from .tensor import Tensor
 
 
@@ -88,12 +89,21 @@ class Rewriter:
         self, op_type: str, inputs: Sequence[Value | None], outputs: int,
         attributes: Mapping[str, Attribute] | None = None, *, name: str = "", domain: str = "", **more: Attribute,
     ) -> list[Value]:  # fmt: skip
-        """A new node with several outputs, which are returned."""
+        """A new node with several outputs, which are returned; refuses an operator that the target does not admit."""
+        reason = objection(op_type, domain, self.target)
+        if reason:
+            self.refuse(reason)
+        return self._ops(op_type, inputs, outputs, {**(attributes or {}), **more}, name, domain)
+
+    def _ops(
+        self, op_type: str, inputs: Sequence[Value | None], outputs: int, attributes: Mapping[str, Attribute],
+        name: str, domain: str,
+    ) -> list[Value]:  # fmt: skip
         node = Node(op_type, domain, self.graph)
         node.name = name
         node.inputs = list(inputs)
         node.trim_inputs()
-        for key, attribute in {**(attributes or {}), **more}.items():
+        for key, attribute in attributes.items():
             if attribute is not None:
                 node.set_attribute(key, attribute)
         produced = []
@@ -108,7 +118,7 @@ class Rewriter:
 
     def clone(self, node: Node, inputs: Sequence[Value | None]) -> Value:
         """A new node like `node` (same op, attributes) with one output and other inputs; it must own no bodies."""
-        copy = self.op(node.op_type, inputs, node.attributes, name=node.name, domain=node.domain)
+        copy = self._ops(node.op_type, inputs, 1, node.attributes, node.name, node.domain)[0]
         producer = copy.producer
         assert producer is not None
         producer.overload = node.overload
@@ -256,6 +266,9 @@ class Rewriter:
             if copy is None or not copy.moved:
                 node.name = self.model.fresh_name(node.name or self.anchor.name or self.anchor.label)
                 node.origins, node.rewritten_by, node.provenance_changed = origins, self._pass_name, True
+            if node.domain and not self.graph.opset(node.domain):
+                opsets = self.graph.root.function_opsets
+                (self.model.opsets if opsets is None else opsets)[node.domain] = node.version = 1
             self.graph.insert(node, before=self.anchor)
             for output in node.outputs:
                 if output is not None and output not in taken:

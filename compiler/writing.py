@@ -58,7 +58,7 @@ class ProtoWriter:
         separate_names(model)
         proto = ModelProto()
         proto.CopyFrom(model.proto)
-        _write_opsets(proto, model)
+        _write_opsets(proto, model.opsets)
         self._graph(proto.graph, model.graph, weights)
         proto.functions.extend(self._function(function) for function in model.functions.values())
         if model.has_attached_external_data:
@@ -98,6 +98,7 @@ class ProtoWriter:
         proto = copy_without(source, ("value_info",))
         proto.value_info.extend(_kept_infos(function, source.value_info))
         proto.node.extend(map(self._node, function))
+        _write_opsets(proto, function.function_opsets or {})
         return proto
 
     def _node(self, node: Node) -> NodeProto:
@@ -117,16 +118,16 @@ def node_proto(node: Node) -> NodeProto:
     return ProtoWriter(Tensor.to_inline_proto)._node(node)
 
 
-def _write_opsets(proto: ModelProto, model: Model) -> None:
+def _write_opsets(proto: ModelProto | FunctionProto, opsets: dict[str, int]) -> None:
     """The imports as the file lists them, but for what passes changed."""
     before = opsets_of(proto)
     for entry in list(proto.opset_import):
         domain = "" if entry.domain == "ai.onnx" else entry.domain
-        if domain not in model.opsets:
+        if domain not in opsets:
             proto.opset_import.remove(entry)
-        elif model.opsets[domain] != before[domain]:
-            entry.version = model.opsets[domain]
-    for domain, version in model.opsets.items():
+        elif opsets[domain] != before[domain]:
+            entry.version = opsets[domain]
+    for domain, version in opsets.items():
         if domain not in before:
             proto.opset_import.add(domain=domain, version=version)
 

@@ -25,6 +25,7 @@ from .fold_target_shapes import FoldTargetShapes
 from .form_batch_norm import FormBatchNorm
 from .fuse_activation_chain import FuseActivationChain
 from .fuse_added_layers import FuseAddedLayers
+from .fuse_activation_into_conv import FuseActivationIntoConv
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
@@ -39,6 +40,7 @@ from .merge_constant_operands import MergeConstantOperands
 from .merge_reductions import MergeReductions
 from .merge_siblings import MergeSiblings
 from .move_scale_into_weights import MoveScaleIntoWeights
+from .prepare_for_tensorrt import PrepareForTensorrt
 from .prune_control_flow import PruneControlFlow
 from .recognize_depth_to_space import RecognizeDepthToSpace
 from .recognize_dequantize_linear import RecognizeDequantizeLinear
@@ -137,12 +139,22 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateDeadChannels,
     AbsorbChannelPadding,
     MergeSiblings,
+    FuseActivationIntoConv,
+    PrepareForTensorrt,
 )
+_FOR_A_TARGET = {"ort": FuseActivationIntoConv, "tensorrt": PrepareForTensorrt}
 
 PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in _ALL}
 
+
+def _pipeline(*last: type[Pass]) -> str:
+    """Everything that is exact for every target, until it comes to rest; then the passes for one of them."""
+    repeated = [k for k in _ALL if k is not EliminateDeadNodes and k not in _FOR_A_TARGET.values()]
+    group = "(" + ",".join(k.name for k in repeated) + ")*"
+    return ",".join([EliminateDeadNodes.name, group, *(k.name for k in last), EliminateDeadNodes.name])
+
+
 PIPELINES: dict[str, str] = {
-    "default": "eliminate-dead-nodes,("
-    + ",".join(k.name for k in _ALL if k is not EliminateDeadNodes)
-    + ")*,eliminate-dead-nodes",
+    "default": _pipeline(),
+    **{target: _pipeline(kind) for target, kind in _FOR_A_TARGET.items()},
 }

@@ -61,8 +61,8 @@ def optimize(
 
     Args:
         source: path, ModelProto or graphsurgeon Graph; never changed.
-        passes: pipeline text, in which the name of a pipeline ("default") stands for its passes; None runs the
-            passes of `plugins` and then "default".
+        passes: pipeline text, in which the name of a pipeline ("default", "ort", "tensorrt") stands for its passes;
+            None runs the passes of `plugins` and then the pipeline for the target.
         skip: names of passes to leave out.
         target: "onnx" (standard operators only), "ort" (those of ONNX Runtime too) or "tensorrt" (what its parser
             takes).
@@ -104,7 +104,8 @@ class _Job:
         if unknown:
             raise OptionError(f"there is no pass '{unknown[0]}' to skip", hint="`planish passes` lists all")
         extra = [kind.name for plugin in options.plugins for kind in passes_of(plugin)]
-        text = options.passes if options.passes is not None else ",".join([*extra, "default"])
+        usual = options.target if options.target in PIPELINES else "default"
+        text = options.passes if options.passes is not None else ",".join([*extra, usual])
         self.pipeline = pipelines.parse(text, registry, PIPELINES).without(options.skip)
 
     def run(self) -> Result:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,6 +46,10 @@ def summary(account: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [counts(account), "", passes(account["passes"]), ""]
     for key in account["held_back"]:
         parts.append(Text(f"held back, because it changed the numbers: {key}", style="yellow"))
+    findings = Counter(r["text"] for r in account["remarks"] if r["kind"] == "analysis")
+    for text, number in findings.items():
+        places = f" ({number} places)" if number > 1 else ""
+        parts.append(Text(f"found: {text}{places}", style="yellow"))
     parts.append(parity_line(account["parity"]))
     return Group(*parts)
 

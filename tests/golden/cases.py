@@ -3,6 +3,7 @@
     === Title of the case
     passes: fuse-batch-norm        optional; the pass of the file's name alone by default
     proof: none, REASON            optional; only where ONNX Runtime cannot run the case
+    target: ort                    optional; "onnx" by default
     needs: onnxruntime 1.28        optional; the first version that can run the case, if not every admitted one can
     bodies: no, REASON             optional; only where the rewrite cannot happen in the body of an If
     <ir_version: 10, opset_import: ["" : 17]>
@@ -36,7 +37,7 @@ from planish.compiler.text import model_text
 from planish.runtime.optimize import Result
 
 FOLDER = Path(__file__).parent
-_OPTIONS = ("passes", "proof", "needs", "bodies")
+_OPTIONS = ("passes", "target", "proof", "needs", "bodies")
 
 
 @dataclass
@@ -53,6 +54,10 @@ class Case:
     @property
     def passes(self) -> str:
         return self.options.get("passes", self.file.stem)
+
+    @property
+    def target(self) -> str:
+        return self.options.get("target", "onnx")
 
     @property
     def runs_here(self) -> bool:

@@ -17,7 +17,8 @@ CASES = [case for path in sorted(FOLDER.glob("*.txt")) for case in read(path)]
 
 def run(case: Case, model: ModelProto) -> Result:
     """The pass until it comes to rest, with the numbers compared and the invariants checked."""
-    result = optimize(model, passes=f"({case.passes})*", verify="each" if case.runs_here else "off")
+    verify = "each" if case.runs_here else "off"
+    result = optimize(model, passes=f"({case.passes})*", target=case.target, verify=verify)
     if result.parity is None:
         return result
     if "proof" in case.options:
@@ -29,7 +30,7 @@ def run(case: Case, model: ModelProto) -> Result:
 
 
 def rewrites_of(case: Case, model: ModelProto) -> int:
-    return optimize(model, passes=f"({case.passes})*", verify="off").journal.count
+    return optimize(model, passes=f"({case.passes})*", target=case.target, verify="off").journal.count
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.file.stem}: {case.title}")
