@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import click
 
 from ..compiler.errors import OptionError, PlanishError
+from .bisect_command import bisect
 from .inspect_command import inspect_model
 from .model_command import write_model
 from .optimize_command import optimize_model
@@ -36,7 +37,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (optimize_model, inspect_model, list_passes, write_model):
+for command in (optimize_model, inspect_model, list_passes, write_model, bisect):
     cli.add_command(command)
 
 
