@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import mmap
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,16 +14,18 @@ from .errors import ModelError, UnsafeModelError
 
 _CHUNK = 1 << 24
 _READ_AT_ONCE = 1 << 20  # below this a copy is cheaper than the pages of a map
+_MOST_MAPS = 32  # each keeps a file open, and an exporter may have made a file for every tensor
 
 
 class ExternalFile:
     """One data file. It is opened for each read and must still be the file that was there when the model was loaded."""
 
-    __slots__ = ("_kept", "_mapped", "_stamp", "path", "size")
+    __slots__ = ("_folder", "_kept", "_mapped", "_stamp", "path", "size")
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folder: ExternalFolder) -> None:
         status = path.stat()
         self.path, self.size = path, status.st_size
+        self._folder = folder
         self._stamp = (status.st_dev, status.st_ino, status.st_mtime_ns)
         self._kept: BinaryIO | None = None
         self._mapped: mmap.mmap | None = None
@@ -59,11 +61,12 @@ class ExternalFile:
         with self._open() as file:
             yield file
 
-    def map(self) -> mmap.mmap:
-        """The whole file, mapped once for all tensors in it."""
-        if self._mapped is None:
+    def map(self) -> mmap.mmap | None:
+        """The whole file, mapped once for all tensors in it; None if too many files are mapped already."""
+        if self._mapped is None and self._folder.maps < _MOST_MAPS:
             with self._opened() as file:
                 self._mapped = mmap.mmap(file.fileno(), self.size, access=mmap.ACCESS_READ)
+            self._folder.maps += 1
         return self._mapped
 
     def chunks(self, offset: int, length: int) -> Iterator[bytes]:
@@ -78,6 +81,12 @@ class ExternalFile:
                 yield piece
 
 
+    def sample(self, offsets: Iterable[int], length: int) -> bytes:
+        """Some bytes at each of these places."""
+        with self._opened() as file:
+            return b"".join(file.read(length) for offset in offsets if file.seek(offset) >= 0)
+
+
 class ExternalData:
     """A range of bytes of an `ExternalFile`."""
 
@@ -88,14 +97,18 @@ class ExternalData:
 
     def view(self) -> memoryview:
         """The bytes; mapped, where they are many, and so read page by page when somebody looks at them."""
-        if self.length >= _READ_AT_ONCE:
-            with contextlib.suppress(OSError):  # too many open files: read it instead
-                return memoryview(self.file.map())[self.offset : self.offset + self.length]
+        mapped = self.file.map() if self.length >= _READ_AT_ONCE else None
+        if mapped is not None:
+            return memoryview(mapped)[self.offset : self.offset + self.length]
         return memoryview(b"".join(self.chunks()))
 
     def chunks(self) -> Iterator[bytes]:
         """The bytes in pieces, for copying without holding the whole tensor."""
         return self.file.chunks(self.offset, self.length)
+
+    def sample(self, offsets: Iterable[int], length: int) -> bytes:
+        """Some bytes at each of these places in the range."""
+        return self.file.sample((self.offset + offset for offset in offsets), length)
 
 
 class ExternalFolder:
@@ -103,6 +116,7 @@ class ExternalFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
+        self.maps = 0
         self._files: dict[str, ExternalFile] = {}
 
     def find(self, proto: TensorProto, expected_bytes: int) -> ExternalData:
@@ -146,7 +160,7 @@ class ExternalFolder:
             raise ModelError(
                 f"external data file '{location}' is missing", where=tensor, hint=f"it is looked for in '{self.path}'"
             )
-        self._files[location] = file = ExternalFile(path)
+        self._files[location] = file = ExternalFile(path, self)
         return file
 
     def files(self) -> list[ExternalFile]:

@@ -197,6 +197,7 @@ def test_equal_tensors_have_equal_digests_however_they_are_stored() -> None:
     array = np.array([1.5, -0.0, np.nan], np.float32)
     raw = Tensor.from_proto(from_array(array))
     typed = Tensor.from_proto(helper.make_tensor("t", TensorProto.FLOAT, [3], array))
+    assert raw.glimpse() == typed.glimpse() == array.tobytes()
     assert raw.digest() == typed.digest() == Tensor.from_array(array).digest()
     for other in (array.reshape(1, 3), array.view(np.int32), np.array([1.5, 0.0, np.nan], np.float32)):
         assert Tensor.from_array(other).digest() != raw.digest()
