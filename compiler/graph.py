@@ -112,8 +112,9 @@ class Node:
         self.domain = "" if domain == "ai.onnx" else domain
         self.graph = graph
         self.version = graph.opset(self.domain)
-        # Without a version of the default operator set it is not known what the node does: no rule fits "::Relu".
-        self.op = op_type if not self.domain and self.version else f"{self.domain}::{op_type}"
+        self.op = op_type if not self.domain else f"{self.domain}::{op_type}"
+        if not self.domain and not self.version:  # nothing says which version of the operator it is
+            self.leave_alone()
         self.proto = proto
         self.name = proto.name if proto is not None else ""
         self.overload = proto.overload if proto is not None else ""
@@ -214,6 +215,10 @@ class Node:
         first = self.outputs[0]
         assert first is not None, f"{self.label} omits its first output"
         return first
+
+    def leave_alone(self) -> None:
+        """Let no rule and no pattern recognize this node, because it is not clear what it does."""
+        self.op = f"{self.domain}::{self.op_type}"
 
     def captured(self) -> Iterator[Value]:
         """Values of enclosing graphs that the bodies of this node read (each once)."""

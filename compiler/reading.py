@@ -18,6 +18,7 @@ from onnx import (
     ValueInfoProto,
 )
 
+from .arity import fits
 from .attached_tensors import training_tensors
 from .attributes import body_keys, body_protos, tensors_in
 from .call_order import callees_first
@@ -210,6 +211,8 @@ class _Reader:
                 node.inputs = [scope[name] for name in proto.input]
             except KeyError as error:
                 raise self._undefined(error.args[0], node.label) from None
+            if not node.domain and not fits(node.op_type, node.version, node.inputs, len(proto.output)):
+                node.leave_alone()
             graph.insert(node)
             for attribute in proto.attribute:
                 kind = attribute.type

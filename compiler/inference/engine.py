@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from ..call_order import callees_first
 from ..declarations import declared_facts
+from ..errors import ModelError
 from ..garbage import collection_paused
 from ..graph import Graph, Node, Value
 from ..model import Model
@@ -39,8 +40,13 @@ def infer_node(node: Node) -> bool:
     elif rule is not None:
         try:
             facts = rule(node)
-        except Refusal:  # an attribute that the function's caller binds
+        except Refusal:  # an attribute that the function's caller binds, or one of another type
             facts = ()
+        except (ArithmeticError, LookupError, TypeError, ValueError) as error:
+            raise ModelError(
+                f"the inputs and attributes of this {node.op} do not fit together ({type(error).__name__}: {error})",
+                where=node.label, hint="check the model; if it runs in ONNX Runtime this is a defect of planish",
+            ) from error  # fmt: skip
     elif node.bodies:
         for body in node.bodies.values():
             infer_graph(body)

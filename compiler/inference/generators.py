@@ -11,6 +11,8 @@ from ..graph import Node, Shape, Value
 from ..tensor import Tensor
 from .facts import CONTENT_LIMIT, Facts, content_of, rule, unknown_dim
 
+_MOST_AXES = 64  # no tensor has more
+
 
 @rule("Constant")
 def constant(node: Node) -> Sequence[Facts]:
@@ -55,9 +57,10 @@ def shape_from(node: Node, value: Value | None) -> Shape | None:
     """The shape that a shape tensor spells; unknown dimensions if only its length is known."""
     known = content_of(value)
     if known is not None:
-        return known
-    if value is not None and value.shape is not None and len(value.shape) == 1 and isinstance(value.shape[0], int):
-        return tuple(unknown_dim(node, 0, axis) for axis in range(value.shape[0]))
+        return known if len(known) <= _MOST_AXES else None
+    rank = value.shape[0] if value is not None and value.shape is not None and len(value.shape) == 1 else None
+    if isinstance(rank, int) and rank <= _MOST_AXES:
+        return tuple(unknown_dim(node, 0, axis) for axis in range(rank))
     return None
 
 
