@@ -65,8 +65,6 @@ def decode_all(node: NodeProto, folder: ExternalFolder | None, where: str) -> di
     """The attributes of a node but for its bodies; `where` is what to call the node in an error."""
     try:
         return {a.name: decode(a, folder) for a in node.attribute if not body_protos(a)}
-    except UnicodeDecodeError as error:
-        raise ModelError(f"the name of an attribute is not valid UTF-8: {error}", where=where) from error
     except ModelError as error:
         error.where = error.where or where
         raise
@@ -99,10 +97,10 @@ def tensors_in(attribute: AttributeProto) -> Iterator[TensorProto]:
 
 
 def constant_of(attributes: Mapping[str, Attribute]) -> Tensor | None:
-    """The tensor of a Constant node with these attributes, None for a sparse tensor or a function's parameter."""
+    """The tensor of a Constant node with these attributes, None for what is not a tensor, or not readable."""
     for name, value in attributes.items():
         if name == "value" and isinstance(value, Tensor):
-            return value
+            return value if value.is_readable else None
         match name, value:
             case ("value_float", float() | int()) | ("value_floats", tuple() | list()):
                 return Tensor.from_array(np.array(value, np.float32))

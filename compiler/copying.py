@@ -74,6 +74,8 @@ class BodyCopy:
 def duplicate(node: Node, graph: Graph, attributes: Mapping[str, Attribute] | None) -> Node:
     """A node of `graph` like `node`, with no inputs, outputs or bodies yet, and with a function's parameters bound."""
     fresh = Node(node.op_type, node.domain, graph, node.proto)
+    if node.is_left_alone:
+        fresh.leave_alone()
     fresh.name, fresh.overload, fresh.origins = node.name, node.overload, node.origins
     fresh.rewritten_by, fresh.provenance_changed = node.rewritten_by, node.provenance_changed
     fresh.copy_attributes(node)

@@ -41,7 +41,7 @@ def declared_facts(declared: TypeProto, model: Model) -> tuple[int, tuple[symbol
 
 
 def _dimension(name: str, model: Model) -> symbolic.Dim:
-    if not name or name in _NAMELESS:
+    if not name or name in _NAMELESS or not isinstance(name, str):  # bytes: a text that is not UTF-8
         return symbolic.symbol(model.fresh_symbol())
     if name.isidentifier():
         return symbolic.symbol(name)

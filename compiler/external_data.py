@@ -127,7 +127,10 @@ class ExternalFolder:
             UnsafeModelError: it lies outside of the folder, or the range does not fit the tensor's shape or the file.
         """
         entries = {e.key: e.value for e in proto.external_data}
-        file = self._file(proto.name, entries.get("location", ""))
+        location = entries.get("location", "")
+        if not isinstance(location, str):
+            raise ModelError("external data location is not valid UTF-8", where=str(proto.name))
+        file = self._file(proto.name, location)
         try:
             offset = int(entries.get("offset", 0))
             length = int(entries.get("length", expected_bytes))

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from onnx import FunctionProto, GraphProto, NodeProto, SparseTensorProto, TypeProto
 
 from . import dtypes
-from .attributes import Attribute, AttributeReference, constant_of, decode_all
-from .refusal import Refusal
+from .attributes import Attribute, constant_of, decode_all
 from .symbolic import Dim
 from .tensor import Tensor
+from .typed_attributes import TypedAttributes
 
 if TYPE_CHECKING:
     from .model import Model
@@ -100,7 +100,7 @@ class Value:
         return f"%{self.name}"
 
 
-class Node:
+class Node(TypedAttributes):
     """One operation. `op` is the type with its domain ("Conv", "com.microsoft::Gelu")."""
 
     __slots__ = ("_attributes", "_constant", "alive", "bodies", "changed_attributes", "domain", "graph", "inputs",
@@ -145,42 +145,6 @@ class Node:
             self._attributes = decode_all(self.proto, self.graph.model.folder, self.label)
         return self._attributes
 
-    def attr(self, name: str, default: Attribute = None) -> Attribute:
-        """The attribute, or `default`. Refuses when it is a parameter that the caller of a function binds."""
-        value = self.attributes.get(name, default)
-        if isinstance(value, AttributeReference):
-            raise Refusal(f"attribute {name} is bound by the function's caller")
-        return value
-
-    def int_attr(self, name: str, default: int) -> int:
-        value = self.attr(name, default)
-        if type(value) is not int:
-            raise Refusal(f"attribute {name} is not an integer")
-        return value
-
-    def float_attr(self, name: str, default: float) -> float:
-        value = self.attr(name, default)
-        if not isinstance(value, float | int):
-            raise Refusal(f"attribute {name} is not a number")
-        return float(value)
-
-    def str_attr(self, name: str, default: str) -> str:
-        value = self.attr(name, default)
-        if isinstance(value, str):
-            return value
-        if not isinstance(value, bytes):
-            raise Refusal(f"attribute {name} is not a string")
-        return value.decode(errors="replace")
-
-    def ints_attr(self, name: str) -> tuple[int, ...] | None:
-        """An INTS attribute as a tuple, None if absent."""
-        value = self.attr(name)
-        if value is None:
-            return None
-        if not isinstance(value, tuple | list) or not all(isinstance(v, int) for v in value):
-            raise Refusal(f"attribute {name} is not a list of integers")
-        return tuple(value)
-
     def set_attribute(self, name: str, value: Attribute) -> None:
         """Set an attribute; None removes it."""
         if value is None:
@@ -219,6 +183,10 @@ class Node:
     def leave_alone(self) -> None:
         """Let no rule and no pattern recognize this node, because it is not clear what it does."""
         self.op = f"{self.domain}::{self.op_type}"
+
+    @property
+    def is_left_alone(self) -> bool:
+        return self.op.startswith("::")
 
     def captured(self) -> Iterator[Value]:
         """Values of enclosing graphs that the bodies of this node read (each once)."""

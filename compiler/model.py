@@ -34,6 +34,7 @@ class Model:
         self.names: set[str] = set()
         self.repeated_names: set[str] = set()  # that several values of different graphs have
         self.redeclared: set[Value] = set()  # values whose types are not those that the file states
+        self.doubts: dict[tuple[Node, str], None] = {}  # what inference could make nothing of, and why
         self._next_suffix: dict[str, int] = {}
         self._symbols = 0
         self._dimension_symbols: dict[tuple[Node, int, int], Expr] = {}

@@ -42,7 +42,12 @@ def _copy_unknown(message: Message, copy: Message) -> None:
 def copy_field(target: Message, name: str, content: object) -> None:
     """Set a field of a protobuf message to what `ListFields` gave for it in another."""
     if isinstance(content, int | str | bytes | float):
-        setattr(target, name, content)
+        try:
+            setattr(target, name, content)
+        except UnicodeDecodeError:  # a text that is not UTF-8 is read as bytes, but cannot be set
+            assert isinstance(content, bytes)
+            key = varint(target.DESCRIPTOR.fields_by_name[name].number << 3 | _BYTES)
+            target.MergeFromString(key + varint(len(content)) + content)
     elif isinstance(content, Message):
         getattr(target, name).CopyFrom(content)
     else:

@@ -234,6 +234,8 @@ class OpPattern(RootPattern):
     def _match_inputs(self, node: Node, found: Match, swapped: bool) -> bool:
         assert self.arguments is not None
         inputs = node.inputs
+        if swapped and len(inputs) < 2:
+            return False
         if swapped:
             inputs = [inputs[1], inputs[0], *inputs[2:]]
         if len(inputs) > len(self.arguments) or not self._may_fit(node, swapped):

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import onnx
+import onnx.parser
+from google.protobuf import json_format, text_format
 from google.protobuf.message import DecodeError
 from onnx import (
     AttributeProto,
@@ -18,7 +20,6 @@ from onnx import (
     ValueInfoProto,
 )
 
-from .arity import fits
 from .attached_tensors import training_tensors
 from .attributes import body_keys, body_protos, tensors_in
 from .call_order import callees_first
@@ -30,10 +31,12 @@ from .garbage import collection_paused
 from .graph import Graph, Node, Value
 from .model import Model
 from .partial_copy import copy_without
+from .signature import fits
 from .tensor import Tensor
 
 ORIGIN_KEY, PASS_KEY = "planish.from", "planish.by"
 _Scope = dict[str, Value | None]  # with "" for what is omitted
+_NO_MODEL = (DecodeError, ValueError, RuntimeError, json_format.Error, text_format.Error, onnx.parser.ParseError)
 _DEEPEST = 30  # bodies in bodies; protobuf refuses to read files with more than 100 messages in each other
 _TENSORS = {AttributeProto.TENSOR, AttributeProto.TENSORS, AttributeProto.SPARSE_TENSOR, AttributeProto.SPARSE_TENSORS}
 _GRAPHS = {AttributeProto.UNDEFINED, AttributeProto.GRAPH, AttributeProto.GRAPHS}
@@ -67,7 +70,7 @@ def _parse(path: Path) -> ModelProto:
         proto = onnx.load(str(path), load_external_data=False)
     except OSError as error:
         raise ModelError(f"the file cannot be read: {error.strerror or error}", where=str(path)) from error
-    except (DecodeError, ValueError, RuntimeError) as error:
+    except _NO_MODEL as error:
         raise ModelError(
             f"this is not an ONNX model: {error}", where=str(path),
             hint="the file may be truncated or in another format",
@@ -80,14 +83,11 @@ def _parse(path: Path) -> ModelProto:
 def _read(proto: ModelProto, folder: ExternalFolder | None, where: str) -> Model:
     if not proto.HasField("graph"):
         raise ModelError("the model has no graph", where=where)
-    try:
-        with collection_paused():
-            try:
-                return _Reader(proto, folder, sort=False).read(proto)
-            except _NotYetDefined:
-                return _Reader(proto, folder, sort=True).read(proto)
-    except UnicodeDecodeError as error:
-        raise ModelError(f"a name is not valid UTF-8: {error}", where=where) from error
+    with collection_paused():
+        try:
+            return _Reader(proto, folder, sort=False).read(proto)
+        except _NotYetDefined:
+            return _Reader(proto, folder, sort=True).read(proto)
 
 
 def opsets_of(proto: ModelProto | FunctionProto) -> dict[str, int]:
@@ -117,9 +117,10 @@ class _Reader:
         for function in proto.functions:
             key = ("" if function.domain == "ai.onnx" else function.domain, function.name, function.overload)
             if key in model.functions:
-                raise ModelError("a function is defined twice", where="::".join(part for part in key if part))
+                raise ModelError("a function is defined twice", where="::".join(str(part) for part in key if part))
             model.functions[key] = self._function(function)
         model.names.update(self._node_names)
+        _refuse_bytes(model)
         callees_first(model)
         self._check_attached(training_tensors(model.proto.training_info))
         _mark_trained(model)
@@ -146,7 +147,7 @@ class _Reader:
         return graph
 
     def _function(self, proto: FunctionProto) -> Graph:
-        graph = Graph(self._model, "::".join(part for part in (proto.domain, proto.name, proto.overload) if part))
+        graph = Graph(self._model, "::".join(str(part) for part in (proto.domain, proto.name, proto.overload) if part))
         graph.function_proto = copy_without(proto, ("node",))
         graph.function_opsets = opsets_of(proto)
         graph.proto = GraphProto(name=proto.name)
@@ -186,6 +187,8 @@ class _Reader:
                 value.overridable = can_override
             value.tensor = tensor  # of several with one name the last counts, as in ONNX Runtime
             value.dtype = tensor.dtype
+            if not tensor.is_readable:  # then nobody can know what it holds
+                value.overridable = True
             if not value.overridable:
                 value.shape = tensor.shape
             graph.initializers[value] = None
@@ -211,7 +214,7 @@ class _Reader:
                 node.inputs = [scope[name] for name in proto.input]
             except KeyError as error:
                 raise self._undefined(error.args[0], node.label) from None
-            if not node.domain and not fits(node.op_type, node.version, node.inputs, len(proto.output)):
+            if not node.domain and not fits(proto, node.version, node.inputs):
                 node.leave_alone()
             graph.insert(node)
             for attribute in proto.attribute:
@@ -272,6 +275,15 @@ class _Reader:
         )  # fmt: skip
 
 
+def _refuse_bytes(model: Model) -> None:
+    """Refuse names that are not UTF-8, which protobuf hands out as bytes."""
+    names = {*model.names, *(part for key in model.functions for part in key)}
+    names.update(graph.name for graph in model.graphs())
+    if set(map(type, names)) - {str}:
+        broken = next(name for name in names if not isinstance(name, str))
+        raise ModelError("a name is not valid UTF-8", where=str(broken))
+
+
 def _belongs(name: str, graph: Graph, scope: _Scope) -> bool:
     value = scope.get(name)
     return value is not None and value.graph is graph
@@ -289,6 +301,8 @@ def _declare_outputs(graph: Graph, infos: Iterable[ValueInfoProto], scope: _Scop
 
 def _read_origins(node: Node, proto: NodeProto) -> None:
     for entry in proto.metadata_props:
+        if not isinstance(entry.value, str):
+            continue
         if entry.key == ORIGIN_KEY:
             node.origins = tuple(entry.value.split(", "))
         elif entry.key == PASS_KEY:

@@ -129,6 +129,12 @@ class Tensor:
         return self.dtype in dtypes.BITS
 
     @property
+    def is_readable(self) -> bool:
+        """Whether the elements can be decoded: those of an unknown type, or of a part of a tensor, cannot."""
+        whole = self.proto is None or not self.proto.HasField("segment")
+        return whole and (self.packs or self.dtype == dtypes.STRING)
+
+    @property
     def is_raw(self) -> bool:
         """Whether it is, or will be written, in the packed form and not as a list of numbers."""
         return self.packs and (self.proto is None or self.external is not None or self.proto.HasField("raw_data"))

@@ -15,7 +15,7 @@ def is_deterministic(node: Node) -> bool:
     function = node.graph.model.function_of(node)
     if function is not None:
         return all(is_deterministic(inner) for inner in function)
-    if node.domain not in _KNOWN_DOMAINS or node.op_type in _RANDOM:
+    if node.domain not in _KNOWN_DOMAINS or node.op_type in _RANDOM or node.is_left_alone:
         return False
     if node.op == "Dropout":
         return is_inference_dropout(node)

@@ -16,6 +16,7 @@ from .affine import ARITHMETIC_OPS, affine_of
 from .linear_layers import rounded
 
 _AFFINE = frozenset({*ARITHMETIC_OPS.split("|"), "BatchNormalization"})
+_MOST_CHANNELS = 1 << 24
 
 
 def _is_affine_pair(node: Node) -> bool:
@@ -85,6 +86,8 @@ def _channels(x: Value, rewriter: Rewriter) -> int:
     channels = x.shape[1]
     if not isinstance(channels, int) or channels < 1:
         rewriter.refuse("the number of channels is not known")
+    if channels > _MOST_CHANNELS:
+        rewriter.refuse("there are more than 16 million channels")
     return channels
 
 

@@ -39,7 +39,7 @@ def drop_outputs(model: Model, keep: Sequence[str], drop: Sequence[str]) -> None
 def freeze_weights(model: Model) -> None:
     """Weights that are listed as inputs too become constants, and the listing goes."""
     for value in list(model.graph.initializers):
-        if value.overridable:
+        if value.overridable and value in model.graph.inputs:
             value.overridable = False
             value.shape = value.tensor.shape if value.tensor is not None else value.shape
             model.graph.inputs.remove(value)

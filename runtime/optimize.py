@@ -166,6 +166,8 @@ class _Job:
             )  # fmt: skip
 
         context = context_of(model)
+        for node, text in model.doubts:
+            context.remark("analysis", "inference", node, text)
         started = time.perf_counter()
         try:
             pipelines.run(self.pipeline, context, Instruments(guard, lambda one: self._say(one.name)))

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 
 from ..call_order import callees_first
 from ..declarations import declared_facts
-from ..errors import ModelError
 from ..garbage import collection_paused
 from ..graph import Graph, Node, Value
 from ..model import Model
@@ -43,10 +42,8 @@ def infer_node(node: Node) -> bool:
         except Refusal:  # an attribute that the function's caller binds, or one of another type
             facts = ()
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
-            raise ModelError(
-                f"the inputs and attributes of this {node.op} do not fit together ({type(error).__name__}: {error})",
-                where=node.label, hint="check the model; if it runs in ONNX Runtime this is a defect of planish",
-            ) from error  # fmt: skip
+            node.graph.model.doubts[node, f"shapes cannot be inferred: {type(error).__name__}: {error}"] = None
+            node.leave_alone()
     elif node.bodies:
         for body in node.bodies.values():
             infer_graph(body)
