@@ -57,8 +57,8 @@ class Result:
         return to_proto(self.model)
 
     def graph(self) -> gs.Graph:
-        """The model as a graphsurgeon graph."""
-        return gs.import_onnx(self.proto())
+        """The model as a graphsurgeon graph, with the data of all tensors."""
+        return gs.import_onnx(to_proto(self.model, inline=True))
 
     def save(self, path: str | Path, *, external_data: bool | None = None) -> None:
         """Write the model; whole or not at all.
