@@ -211,7 +211,7 @@ class _Reader:
         for proto in sorted_protos(protos) if self._sort else protos:
             node = Node(proto.op_type, proto.domain, graph, proto)
             try:
-                node.inputs = [scope[name] for name in proto.input]
+                node.inputs = [scope[name] for name in proto.input[:]]  # a slice is faster than the field itself
             except KeyError as error:
                 raise self._undefined(error.args[0], node.label) from None
             if not node.domain and not fits(proto, node.version, node.inputs):
@@ -226,17 +226,20 @@ class _Reader:
             if proto.metadata_props:
                 _read_origins(node, proto)
             self._node_names.append(node.name)
-            node.outputs = [self._output(node, i, name, scope) for i, name in enumerate(proto.output)]
+            self._produce(node, proto.output[:], scope)
 
-    def _output(self, node: Node, index: int, name: str, scope: _Scope) -> Value | None:
-        if not name:
-            return None
-        known = scope.get(name)
-        if known is not None and known.graph is node.graph:
-            raise ModelError(f"value '{name}' is produced twice", where=node.label or node.op)
-        value = self._define(name, node.graph, scope)
-        value.producer, value.index = node, index
-        return value
+    def _produce(self, node: Node, names: Sequence[str], scope: _Scope) -> None:
+        graph = node.graph
+        for index, name in enumerate(names):
+            if not name:
+                node.outputs.append(None)
+                continue
+            known = scope.get(name)
+            if known is not None and known.graph is graph:
+                raise ModelError(f"value '{name}' is produced twice", where=node.label or node.op)
+            value = self._define(name, graph, scope)
+            value.producer, value.index = node, index
+            node.outputs.append(value)
 
     def _bodies(self, node: Node, attribute: AttributeProto, scope: _Scope) -> None:
         for key, proto in zip(body_keys(attribute), body_protos(attribute)):
@@ -254,7 +257,8 @@ class _Reader:
     def _define(self, name: str, graph: Graph, scope: _Scope) -> Value:
         if name in self._names:
             self._model.repeated_names.add(name)
-        self._names.add(name)
+        else:
+            self._names.add(name)
         scope[name] = value = Value(name, graph)
         return value
 

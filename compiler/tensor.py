@@ -63,20 +63,22 @@ class Tensor:
                     hint="pass the path of the .onnx file instead of the ModelProto",
                 )  # fmt: skip
             external = folder.find(proto, dtypes.nbytes(proto.data_type, _count(shape)))
-        tensor = cls(proto.data_type, shape, proto=proto, external=external)
+        tensor = cls(proto.data_type, shape, proto, None, external)
         if external is None:
-            tensor._check_count()
+            tensor._check_count(proto)
         return tensor
 
-    def _check_count(self) -> None:
-        assert self.proto is not None
-        expected = self.nbytes
-        if not self.proto.HasField("raw_data"):
-            held, wanted, unit = self._numbers_held()
-        elif self.dtype in dtypes.BITS and not _COUNTED_AT_ONCE <= expected <= _LIMIT:
-            held, wanted, unit = len(self.proto.raw_data), expected, "bytes"
+    def _check_count(self, proto: TensorProto) -> None:
+        if proto.HasField("raw_data"):
+            bits = dtypes.BITS.get(self.dtype)
+            if bits is None:
+                return
+            wanted, unit = (bits * _count(self.shape) + 7) // 8, "bytes"
+            if _COUNTED_AT_ONCE <= wanted <= _LIMIT:
+                return
+            held = len(proto.raw_data)
         else:
-            return
+            held, wanted, unit = self._numbers_held()
         if held != wanted:
             raise self._miscounted(held, wanted, unit)
 
