@@ -63,6 +63,8 @@ class ChannelEdit:
         for node in region.nodes:
             if node.graph is not self.rewriter.graph:
                 self.rewriter.refuse("the channels are read in a subgraph")
+            if not node.has_output(0):
+                self.rewriter.refuse(f"{node.op} {node.label} omits its first output")
             if node in region.makers:
                 self.edited[node.output] = self._maker(node, read.get(node))
             elif node in region.through:

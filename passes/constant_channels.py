@@ -32,6 +32,8 @@ def constants_of(region: Region) -> dict[Value, Known]:
     """For each member, the positions that hold one known finite number everywhere."""
     known: dict[Value, Known] = {}
     for node in region.nodes:
+        if not node.has_output(0):
+            continue
         with np.errstate(all="ignore"):
             if node in region.makers:
                 found = _of_concat(node, region) if node.op == "Concat" else _of_layer(node, region)
