@@ -24,8 +24,8 @@ from .fold_sequences import FoldSequences
 from .fold_target_shapes import FoldTargetShapes
 from .form_batch_norm import FormBatchNorm
 from .fuse_activation_chain import FuseActivationChain
-from .fuse_added_layers import FuseAddedLayers
 from .fuse_activation_into_conv import FuseActivationIntoConv
+from .fuse_added_layers import FuseAddedLayers
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
