@@ -37,6 +37,7 @@ from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .fuse_views import FuseViews
 from .inline_functions import InlineFunctions
 from .merge_constant_operands import MergeConstantOperands
+from .merge_parts import MergeParts
 from .merge_reductions import MergeReductions
 from .merge_siblings import MergeSiblings
 from .move_scale_into_weights import MoveScaleIntoWeights
@@ -138,6 +139,7 @@ _ALL: tuple[type[Pass], ...] = (
     EliminateCommonSubexpressions,
     EliminateDeadChannels,
     AbsorbChannelPadding,
+    MergeParts,
     MergeSiblings,
     FuseActivationIntoConv,
     PrepareForTensorrt,

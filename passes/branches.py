@@ -22,6 +22,7 @@ from .axis_arrays import shortest
 
 _COMMUTATIVE = frozenset({"Add", "Mul"})
 _BROADCAST = frozenset({"Add", "Sub", "Mul", "Div", "Pow", "PRelu", "Max", "Min", "Sum"})
+_UPWARDS = 4  # steps from a changed node up to where its branch may start
 _LARGEST_OPERAND = 1 << 22  # elements of a joined constant
 
 
@@ -283,3 +284,14 @@ def _grouped(nodes: Sequence[Node], bundle: Bundle) -> Step | None:
     if any(node.input(2) is not None for node in nodes):
         joined[2] = 0
     return Step(tuple(nodes), 0, joined, bundle, after)
+
+
+def upstream(nodes: Sequence[Node]) -> set[Node]:
+    """These nodes and what they read from within a few steps: where a branch may start that they belong to."""
+    found: set[Node] = set(nodes)
+    frontier = list(found)
+    for _ in range(_UPWARDS):
+        above = {v.producer for node in frontier for v in node.inputs if v is not None and v.producer is not None}
+        frontier = [node for node in above if node not in found]
+        found.update(frontier)
+    return found

@@ -12,13 +12,12 @@ from ..compiler.graph_pass import Context, Pass
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
 from ..compiler.targets import Comparison, compare, target_named
-from .branches import Bundle, Step, follow
+from .branches import Bundle, Step, follow, upstream
 from .joined_branches import Arrangement, arrange, hand_out
 from .linear_layers import LINEAR_OPS, channel_axis, output_channels
 from .merged_layers import differences, merge_key, merged_layer
 
 _LAYERS = tuple(LINEAR_OPS.split("|"))
-_UPWARDS = 4  # steps from a changed node up to a layer whose branch it may belong to
 _GAIN_WITHOUT_FEWER_NODES = 1.03
 
 
@@ -88,7 +87,7 @@ class MergeSiblings(Pass):
 
     def _groups(self, context: Context, since: int) -> Iterator[list[Node]]:
         """Layers of one kind in one graph that read one value, if one of their branches was touched."""
-        near = None if since < 0 else _upstream(context.changes.touched[since:])
+        near = None if since < 0 else upstream(context.changes.touched[since:])
         groups: dict[tuple[object, ...], list[Node]] = {}
         for node in context.nodes_of(_LAYERS):
             if node.inputs[0] is not None:
@@ -202,14 +201,3 @@ def _subsets(layers: Sequence[Node]) -> Iterator[list[Node]]:
 def _stops(steps: Sequence[Step]) -> list[int]:
     """After how many steps the merged branches may end: behind all, or in front of layers that would become groups."""
     return [i for i, step in enumerate(steps) if step.is_grouped] + [len(steps)]
-
-
-def _upstream(nodes: Sequence[Node]) -> set[Node]:
-    """These nodes, what they read from within a few steps, and the siblings of both."""
-    found: set[Node] = set(nodes)
-    frontier = list(found)
-    for _ in range(_UPWARDS):
-        above = {v.producer for node in frontier for v in node.inputs if v is not None and v.producer is not None}
-        frontier = [node for node in above if node not in found]
-        found.update(frontier)
-    return found
