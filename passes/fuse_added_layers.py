@@ -80,9 +80,10 @@ class FuseAddedLayers(RewritePass):
 def _reads(node: Node, layer: Node) -> bool:
     """Whether a node is a layer of the same kind on the same value."""
     kinds = {layer.op} if layer.op == "Conv" else {"Gemm", "MatMul"}
+    if node.op not in kinds or node.graph is not layer.graph:
+        return False
     source = node.inputs[0]
-    same = source is layer.inputs[0] and source is not None and source.constant is None
-    return node.op in kinds and node.graph is layer.graph and same
+    return source is layer.inputs[0] and source is not None and source.constant is None
 
 
 def _belongs(value: Value | None, layer: Node) -> bool:
