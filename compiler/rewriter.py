@@ -270,6 +270,9 @@ class Rewriter:
                 opsets = self.graph.root.function_opsets
                 (self.model.opsets if opsets is None else opsets)[node.domain] = node.version = 1
             self.graph.insert(node, before=self.anchor)
+            for operand in node.inputs:
+                if operand is not None and operand.graph is self.graph:
+                    self._check_order(operand, node)
             for output in node.outputs:
                 if output is not None and output not in taken:
                     hint = self._names.get(output, f"{node.name}_out")

@@ -68,7 +68,7 @@ class FuseViews(RewritePass):
             gain, skips = _gain(chain, plan)
             if gain > (0, 0) or (gain == (0, 0) and skips):
                 try:
-                    plan.check(base, rewriter, cautious=gain[0] == 0)
+                    plan.check(base.shape, rewriter, cautious=gain[0] == 0)
                 except Refusal as refusal:
                     reason = refusal.reason
                     continue

@@ -40,7 +40,7 @@ def reshaped(value: Value, shape: Shape, rewriter: Rewriter) -> Value:
     if found.op == "Reshape":
         if rewriter.opset() < 5:
             return rewriter.op("Reshape", [value], shape=found.numbers)
-        target = rewriter.ints(found.numbers, f"{value.name}_shape")
+        target = rewriter.ints(found.numbers, f"{value.name or rewriter.anchor.label}_shape")
         return rewriter.op("Reshape", [value, target], allowzero=1 if found.allow_zero else None)
     return with_axes(found.op, value, found.numbers, rewriter)
 
@@ -135,4 +135,4 @@ def with_axes(op_type: str, value: Value, axes: Sequence[int], rewriter: Rewrite
     """Squeeze or Unsqueeze in the form of the graph's opset."""
     if rewriter.opset() < 13:
         return rewriter.op(op_type, [value], axes=tuple(axes))
-    return rewriter.op(op_type, [value, rewriter.ints(axes, f"{value.name}_axes")])
+    return rewriter.op(op_type, [value, rewriter.ints(axes, f"{value.name or rewriter.anchor.label}_axes")])

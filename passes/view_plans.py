@@ -44,9 +44,9 @@ class Plan:
     def nodes(self) -> int:
         return self.copies + (self.before is not None) + (self.after is not None)
 
-    def check(self, base: Value, rewriter: Rewriter, *, cautious: bool = False) -> None:
-        """Refuse if a shape on the way cannot be spelled as a constant (cautious: as in `spelling`)."""
-        shape: Shape | None = base.shape if not self.slices and self.pick is None else self.sliced
+    def check(self, source: Shape | None, rewriter: Rewriter, *, cautious: bool = False) -> None:
+        """Refuse if a shape on the way from `source` cannot be spelled as a constant (cautious: as in `spelling`)."""
+        shape = source if not self.slices and self.pick is None else self.sliced
         if self.before is not None:
             spelling(shape, self.before, rewriter, cautious=cautious)
             shape = self.before
@@ -63,8 +63,9 @@ class Plan:
             value = sliced(value, self.slices, rewriter)
         if self.pick is not None:
             axis, position = self.pick
-            index = np.array(position if self.drops else [position], np.int64)
-            value = rewriter.op("Gather", [value, rewriter.constant(index, f"{base.name}_index")], axis=axis)
+            hint = f"{base.name or rewriter.anchor.label}_index"
+            index = rewriter.constant(np.array(position if self.drops else [position], np.int64), hint)
+            value = rewriter.op("Gather", [value, index], axis=axis)
         if self.before is not None:
             value = reshaped(value, self.before, rewriter)
         if self.order is not None:
@@ -83,7 +84,7 @@ def sliced(value: Value, slices: Sequence[tuple[int, int, int, int]], rewriter: 
         return rewriter.op("Slice", [value], axes=axes, starts=starts, ends=ends)
     hints = ("starts", "ends", "axes", "steps")
     numbers = [starts, ends, axes, *([steps] if any(step != 1 for step in steps) else [])]
-    inputs = [rewriter.ints(n, f"{value.name}_{hint}") for n, hint in zip(numbers, hints)]
+    inputs = [rewriter.ints(n, f"{value.name or rewriter.anchor.label}_{hint}") for n, hint in zip(numbers, hints)]
     return rewriter.op("Slice", [value, *inputs])
 
 
