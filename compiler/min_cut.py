@@ -15,12 +15,13 @@ class FlowNetwork:
         self._head: list[int] = []
         self._edges: list[list[int]] = []
 
-    def connect(self, tail: Hashable, head: Hashable, capacity: int) -> None:
-        """Add an edge."""
-        for source, target, amount in ((tail, head, capacity), (head, tail, 0)):
-            self._edges[self._number(source)].append(len(self._head))
-            self._head.append(self._number(target))
-            self._capacity.append(amount)
+    def connect(self, tail: Hashable, head: Hashable, capacity: int, back: int = 0) -> None:
+        """Add an edge, and one in the other direction with capacity `back`."""
+        source, target = self._number(tail), self._number(head)
+        self._edges[source].append(len(self._head))
+        self._edges[target].append(len(self._head) + 1)
+        self._head += (target, source)
+        self._capacity += (capacity, back)
 
     def _number(self, vertex: Hashable) -> int:
         found = self._numbers.get(vertex)

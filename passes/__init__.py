@@ -43,6 +43,7 @@ from .merge_siblings import MergeSiblings
 from .move_scale_into_weights import MoveScaleIntoWeights
 from .prepare_for_tensorrt import PrepareForTensorrt
 from .prune_control_flow import PruneControlFlow
+from .push_reshapes import PushReshapes
 from .push_transposes import PushTransposes
 from .recognize_depth_to_space import RecognizeDepthToSpace
 from .recognize_dequantize_linear import RecognizeDequantizeLinear
@@ -123,6 +124,7 @@ _ALL: tuple[type[Pass], ...] = (
     FoldTargetShapes,
     FuseViews,
     PushTransposes,
+    PushReshapes,
     FuseBatchNorm,
     FuseScaleShift,
     FoldGeluScale,

@@ -1,10 +1,10 @@
-"""Which operators of a region should change their layout, so that the fewest and smallest Transposes are left.
+"""Which operators of a region should change their layout, so that the fewest and smallest views are left.
 
-Each tensor that some reader wants in another layout than its producer makes costs one Transpose. Operators that cannot
+Each tensor that some reader wants in another layout than its producer makes costs one view. Operators that cannot
 change stand where they are. The cheapest choice is a minimum cut between what must stay in layout 0 and what must stay
 in layout 1 (labelling by graph cuts: Boykov, Veksler and Zabih 2001), with two auxiliary vertices per tensor, so that
-readers share a Transpose. Views at the border (Reshape, a Transpose by another permutation) that can take either layout
-with one node cost nothing and bind nobody.
+readers share a view. Other views at the border (Reshape, a Transpose by another permutation) that can take either
+layout with one node cost nothing and bind nobody.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..compiler.min_cut import FlowNetwork
 from .layout_regions import Region
 from .view_plans import Plan
 
-Cost = tuple[int, int]  # Transposes, and the bytes that they read
+Cost = tuple[int, int]  # views between the layouts, and the bytes that they move
 _LAYOUTS: tuple[str, str] = ("layout 0", "layout 1")  # vertices: the source and the sink
 _TYPICAL_EXTENT = 16  # of a symbolic dimension, only to compare costs
 
@@ -46,12 +46,12 @@ class _Tensor:
         self.made: Plan | None = None
         self.producer: Hashable = self._producer(region, settled)
         self.readers: dict[Hashable, None] = {}
-        self.matched = any(held is value for held in region.matched.values())
+        self.matched = sum(held is value for held in region.matched.values())
         for reader, index, label in region.uses(value):
             vertex = self._reader(region, reader, index, label, settled)
             if vertex is not None:
                 self.readers[vertex] = None
-        self.bytes = _bytes(value)
+        self.nodes, self.bytes = _cost(region, value)
 
     def _producer(self, region: Region, settled: set[Node]) -> Hashable:
         node = self.value.producer
@@ -86,27 +86,32 @@ def _may_settle(node: Node, settled: set[Node]) -> bool:
     return node.op == "Transpose" or node not in settled
 
 
-def _bytes(value: Value) -> int:
-    names = set().union(*(symbolic.symbols(extent) for extent in value.shape or ()))
-    return dtypes.nbytes(value.dtype, elements(value, dict.fromkeys(names, _TYPICAL_EXTENT)))
+def _cost(region: Region, value: Value) -> tuple[int, int]:
+    """(nodes, bytes moved) of bringing a tensor into its other layout, where that takes any."""
+    order, shape = region.way_out(value), value.shape
+    if order is None or shape is None:
+        return 1, 0
+    real = [axis for axis in order.kept if shape[axis] != 1]
+    if real == sorted(real):
+        return 1, 0  # a reshape
+    names = set().union(*(symbolic.symbols(extent) for extent in shape if not isinstance(extent, int)))
+    size = dtypes.nbytes(value.dtype, elements(value, dict.fromkeys(names, _TYPICAL_EXTENT)))
+    return (1 if len(order) == order.rank and not order.dropped else 2), size
 
 
 def choose(region: Region) -> Choice:
     """The cheapest layouts; of several equally cheap choices one that changes few operators."""
     settled: set[Node] = set()
     tensors = [_Tensor(region, value, settled) for value in region.held if value.constant is None]
+    if not region.members or _at_its_least(tensors):
+        cost = _cost_now(tensors)
+        return Choice(cost, cost, [])
     network = FlowNetwork()
     count = len(region.members) + 1
-    each = 1 + count * sum(tensor.bytes + 1 for tensor in tensors)  # a Transpose outweighs all bytes
-    never = each * (len(tensors) + 1)
+    each = 1 + count * sum(tensor.bytes + 1 for tensor in tensors)  # a node outweighs all bytes
+    never = each * (sum(tensor.nodes for tensor in tensors) + 1)
     for tensor in tensors:
-        weight = each + count * tensor.bytes
-        outward, inward = ("outward", tensor.value), ("inward", tensor.value)
-        network.connect(tensor.producer, outward, weight)
-        network.connect(inward, tensor.producer, weight)
-        for reader in tensor.readers:
-            network.connect(outward, reader, never)
-            network.connect(reader, inward, never)
+        _connect(network, tensor, each * tensor.nodes + count * tensor.bytes, never)
     for node, member in region.members.items():  # a change for nothing is worth less than none
         tail, head = (node, _LAYOUTS[1]) if member.label else (_LAYOUTS[0], node)
         network.connect(tail, head, 1)
@@ -114,19 +119,42 @@ def choose(region: Region) -> Choice:
     return _outcome(region, tensors, zero)
 
 
+def _at_its_least(tensors: list[_Tensor]) -> bool:
+    """Whether no choice can be cheaper: one view that moves nothing, between ends that need different layouts."""
+    if _cost_now(tensors) != (1, 0):
+        return False
+    ends = {vertex for tensor in tensors for vertex in (tensor.producer, *tensor.readers)}
+    return ends >= set(_LAYOUTS)
+
+
+def _cost_now(tensors: list[_Tensor]) -> Cost:
+    return sum(t.matched for t in tensors), sum(t.matched * t.bytes for t in tensors)
+
+
+def _connect(network: FlowNetwork, tensor: _Tensor, weight: int, never: int) -> None:
+    readers = [reader for reader in tensor.readers if reader != tensor.producer]
+    if len(readers) == 1:
+        network.connect(tensor.producer, readers[0], weight, back=weight)
+    elif readers:
+        outward, inward = ("outward", tensor.value), ("inward", tensor.value)
+        network.connect(tensor.producer, outward, weight)
+        network.connect(inward, tensor.producer, weight)
+        for reader in readers:
+            network.connect(outward, reader, never)
+            network.connect(reader, inward, never)
+
+
 def _outcome(region: Region, tensors: list[_Tensor], zero: set[Hashable]) -> Choice:
-    before, after = (0, 0), (0, 0)
     flipped = [node for node, member in region.members.items() if (node not in zero) != bool(member.label)]
-    choice = Choice(before, after, flipped)
+    nodes = size = 0
+    choice = Choice(_cost_now(tensors), (0, 0), flipped)
     for tensor in tensors:
         chosen = int(tensor.producer not in zero)
-        if tensor.matched:
-            before = (before[0] + 1, before[1] + tensor.bytes)
         if any(int(reader not in zero) != chosen for reader in tensor.readers):
-            after = (after[0] + 1, after[1] + tensor.bytes)
+            nodes, size = nodes + tensor.nodes, size + tensor.bytes
         if chosen != tensor.label:
             choice.views.update(tensor.views)
             if tensor.made is not None:
                 choice.made[tensor.value] = tensor.made
-    choice.before, choice.after = before, after
+    choice.after = (nodes, size)
     return choice

@@ -1,7 +1,7 @@
-"""The operators around a Transpose that could work in either of two layouts.
+"""The operators around a view that could work in either of two layouts.
 
-All Transposes by one permutation, or its inverse, that touch a region are thought away: every operator then works in
-layout 0 or 1, and every tensor is made in the layout of its producer.
+All views that lead from one layout to the other, or back, and touch a region are thought away: every operator then
+works in layout 0 or 1, and every tensor is made in the layout of its producer.
 """
 
 from __future__ import annotations
@@ -13,11 +13,13 @@ from ..compiler.graph import Graph, Node, Shape, Value
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
 from .layout_rules import REORDERABLE, reordering, widest_order
-from .layouts import Order, Reordering, inverse
+from .layouts import Order, Reordering
+from .reshape_targets import RESHAPES
 from .strided_views import View
 from .view_ops import VIEW_OPS, permutation, view_through
 from .view_plans import Plan, plan_of
 
+ORDERED_VIEWS = frozenset({"Transpose", *RESHAPES})
 Use = tuple[Node | Graph, int, int]  # reader, index of its input, layout that it reads now
 
 
@@ -30,7 +32,7 @@ class Held:
 
     def order_from(self, label: int) -> Order:
         """The permutation that leads from this layout to the other."""
-        return inverse(self.order) if label else self.order
+        return self.order.inverse if label else self.order
 
 
 @dataclass(frozen=True)
@@ -41,42 +43,73 @@ class Member:
     change: Reordering
 
 
-class Region:
-    """What can be reached from one Transpose through operators that may change their layout."""
+def order_of(node: Node) -> Order | None:
+    """What a view does to the axes of its input; None if it does more than moving, adding and dropping axes."""
+    source, result = node.input(0), node.output
+    if source is None or source.shape is None or result.shape is None:
+        return None
+    if node.op == "Transpose":
+        return Order.permutation(permutation(node, len(source.shape)))
+    return _of_reshape(source.shape, result.shape) if node.op in RESHAPES else None
 
-    def __init__(self, transpose: Node, rewriter: Rewriter) -> None:
-        self.graph = transpose.graph
+
+def _of_reshape(old: Shape, new: Shape) -> Order | None:
+    axes: list[int | None] = []
+    at = 0
+    for extent in new:
+        while at < len(old) and old[at] != extent and old[at] == 1:
+            at += 1
+        if at < len(old) and old[at] == extent:
+            axes.append(at)
+            at += 1
+        elif extent == 1:
+            axes.append(None)
+        else:
+            return None
+    return Order(tuple(axes), len(old)) if all(extent == 1 for extent in old[at:]) else None
+
+
+class Region:
+    """What can be reached from one view through operators that may change their layout.
+
+    members: those operators. rejected: operators next to them that cannot change. held: the tensors, without the views
+    in `matched`, which lead from one layout to the other (node -> the tensor that it views).
+    """
+
+    def __init__(self, seed: Node, rewriter: Rewriter) -> None:
+        self.graph = seed.graph
         self.members: dict[Node, Member] = {}
         self.held: dict[Value, Held] = {}
         self.matched: dict[Node, Value] = {}
-        self._rejected: set[Node] = set()
+        self.rejected: set[Node] = set()
         self._rewriter = rewriter
-        source = transpose.inputs[0]
-        if source is not None and source.rank is not None:
-            self._explore(source, permutation(transpose, source.rank))
+        source, order = seed.inputs[0], order_of(seed)
+        if source is not None and order is not None and not _changes_nothing(order, source):
+            self._explore(source, order)
 
     def _explore(self, source: Value, order: Order) -> None:
         pending = [source]
         self.held[source] = Held(0, order)
-        self._match_transposes(source)
+        self._match_views(source)
         while pending:
             value = pending.pop()
             label = self.held[value].label
             nodes = [(value.producer, -1, label)] if value.producer is not None else []
             nodes += [(reader, index, at) for reader, index, at in self.uses(value) if isinstance(reader, Node)]
             for node, index, at in nodes:
-                if node.graph is self.graph and node not in self.members and node not in self._rejected:
+                if node.graph is self.graph and node not in self.members and node not in self.rejected:
                     pending += self._admit(node, index, at, self.held[value].order_from(at), value)
 
-    def _match_transposes(self, value: Value) -> None:
+    def _match_views(self, value: Value) -> None:
         held = self.held[value]
         for node in value.readers:
-            free = node.op == "Transpose" and node.graph is self.graph and node.output not in self.held
-            if free and permutation(node, len(held.order)) == held.order_from(held.label):
-                self.matched[node] = value
+            if node.graph is self.graph and node.op in ORDERED_VIEWS and node.output not in self.held:
+                order = order_of(node) if node.inputs[0] is value else None
+                if order is not None and same_view(order, held.order_from(held.label), value):
+                    self.matched[node] = value
 
     def uses(self, value: Value) -> Iterator[Use]:
-        """Who reads a tensor, directly or through a matched Transpose, which counts as no reader itself."""
+        """Who reads a tensor, directly or through a matched view, which counts as no reader itself."""
         label = self.held[value].label
         for reader, index in value.uses:
             if isinstance(reader, Node) and reader in self.matched:
@@ -90,12 +123,16 @@ class Region:
         widest = None if node.op not in REORDERABLE else widest_order(node, order, is_output=index < 0)
         change = None if widest is None else reordering(node, widest)
         if change is None or (change.outputs if index < 0 else change.inputs)[slot] != order:
-            self._rejected.add(node)
+            self.rejected.add(node)
             return []
         found: dict[Value, Held] = {}
         tensors = [*zip(node.inputs, change.inputs), *zip(node.outputs, change.outputs)]
         for tensor, own in tensors:
-            if tensor is None or own is None or tensor.constant is not None:
+            if tensor is None or own is None:
+                continue
+            if not own.fits(tensor.shape):
+                break
+            if tensor.constant is not None:
                 continue
             root, held = self.root_of(tensor, label, own)
             if tensor.graph is not self.graph or root.producer in self.matched:
@@ -108,42 +145,45 @@ class Region:
             fresh = [root for root in found if root not in self.held]
             self.held.update(found)
             for root in fresh:
-                self._match_transposes(root)
+                self._match_views(root)
             return fresh
-        self._rejected.add(node)
+        self.rejected.add(node)
         return []
 
     def root_of(self, tensor: Value, label: int, order: Order) -> tuple[Value, Held]:
-        """The tensor without a Transpose that brings it into a member's layout; `order` leads out of that layout."""
-        forward = inverse(order) if label else order
+        """The tensor without the view that brings it into a member's layout; `order` leads out of that layout."""
+        forward = order.inverse if label else order
         producer = tensor.producer
-        if producer is not None and producer.op == "Transpose" and producer.graph is self.graph:
+        if producer is not None and producer.op in ORDERED_VIEWS and producer.graph is self.graph:
             source = producer.inputs[0]
             known = source not in self.held or producer in self.matched
-            if source is not None and source.rank == len(order) and tensor not in self.held and known:
+            if source is not None and tensor not in self.held and known:
                 held = Held(1 - label, forward)
-                if permutation(producer, len(order)) == held.order_from(1 - label):
+                back = order_of(producer)
+                if back is not None and same_view(back, held.order_from(1 - label), source):
                     return source, held
         return tensor, Held(label, forward)
 
     def view(self, node: Node, *, after: Value | None, before: Value | None) -> Plan | None:
         """How a view can do with one node at most when what it reads (`after`) or makes (`before`) changes layout."""
-        source = node.inputs[0] if node.op in VIEW_OPS else None
-        result = node.output.shape
-        if source is None or source.shape is None or result is None or (after is not None and source is not after):
+        if node.op not in VIEW_OPS:
             return None
-        order = self.flip_of(after, len(source.shape))
-        base = View.whole(tuple(source.shape[axis] for axis in order))
-        view = None if base is None else view_through(node, base.transposed(inverse(order)))
+        source, result = node.inputs[0], node.output.shape
+        if source is None or source.shape is None or result is None:
+            return None
+        if after is not None and source is not after:
+            return None
+        out, into = self.way_out(after), self.way_out(before)
+        base = View.whole(source.shape if out is None else out.shape(source.shape))
+        view = None if base is None else view_through(node, base if out is None else out.inverse.view(base))
         if view is None:
             return None
-        order = self.flip_of(before, len(result))
-        return self._one_node(view.transposed(order), tuple(result[axis] for axis in order))
+        return self._one_node(*((view, result) if into is None else (into.view(view), into.shape(result))))
 
-    def flip_of(self, value: Value | None, rank: int) -> Order:
-        """The permutation that takes a tensor to the layout that it is not made in; the identity for None."""
+    def way_out(self, value: Value | None) -> Order | None:
+        """The order that takes a tensor to the layout that it is not made in; None for no tensor of the region."""
         held = None if value is None else self.held.get(value)
-        return tuple(range(rank)) if held is None else held.order_from(held.label)
+        return None if held is None else held.order_from(held.label)
 
     def _one_node(self, view: View, shape: Shape) -> Plan | None:
         plan = plan_of(view, shape)
@@ -154,3 +194,23 @@ class Region:
         except Refusal:
             return None
         return plan
+
+
+def _changes_nothing(order: Order, value: Value) -> bool:
+    return value.shape is not None and order.shape(value.shape) == value.shape and same_view(
+        order, Order.permutation(range(len(value.shape))), value
+    )
+
+
+def same_view(first: Order, second: Order, value: Value) -> bool:
+    """Whether two orders give the same view of a tensor."""
+    shape = value.shape
+    if shape is None or first.rank != len(shape) or not second.fits(shape):
+        return False
+    return first.meaning(shape) == second.meaning(shape)
+
+
+def conversion(value: Value, order: Order) -> Plan | None:
+    """The nodes that bring a tensor into another layout."""
+    base = None if value.shape is None else View.whole(value.shape)
+    return None if base is None or value.shape is None else plan_of(order.view(base), order.shape(value.shape))

@@ -38,6 +38,13 @@ def test_no_cut_is_smaller(edges: list[Edge]) -> None:
     assert 0 in side and VERTICES - 1 not in side
 
 
+def test_an_edge_in_both_directions_is_two_edges() -> None:
+    for source, sink, expected in ((0, 1, 5), (1, 0, 2)):
+        both = FlowNetwork()
+        both.connect(0, 1, 5, back=2)
+        assert both.minimum_cut(source, sink)[0] == expected
+
+
 @pytest.mark.parametrize("length", [1, 5000])
 def test_a_long_chain(length: int) -> None:
     edges = [(i, i + 1, 7 if i != length // 2 else 3) for i in range(length)]

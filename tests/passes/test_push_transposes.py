@@ -1,4 +1,4 @@
-"""Random graphs of Transposes: the numbers stay, and Transposes only become fewer."""
+"""Random graphs of Transposes and reshapes: the numbers stay, and what the pass pushes only becomes fewer."""
 
 from __future__ import annotations
 
@@ -7,20 +7,21 @@ from random_graphs.layouts import LayoutGraph
 
 from planish.runtime.optimize import optimize
 
-VIEWS = "(push-transposes,fuse-views,eliminate-no-ops,eliminate-common-subexpressions)*"
+VIEWS = "(push-transposes,push-reshapes,fuse-views,eliminate-no-ops,eliminate-common-subexpressions)*"
+KINDS = {"(push-transposes)*": {"Transpose"}, "(push-reshapes)*": {"Reshape", "Squeeze", "Unsqueeze", "Transpose"}}
 
 
 @pytest.mark.parametrize("seed", range(40))
-@pytest.mark.parametrize("passes", ["(push-transposes)*", VIEWS], ids=["alone", "with the other views"])
+@pytest.mark.parametrize("passes", [*KINDS, VIEWS], ids=["transposes", "reshapes", "all views"])
 def test_random_layouts(seed: int, passes: str) -> None:
     proto = LayoutGraph(seed).model()
     result = optimize(proto, passes=passes, verify="each")
     assert result.parity is not None and result.parity.status == "proven", result.parity
     assert not result.held_back
     assert result.after.nodes <= result.before.nodes
-    if passes != VIEWS:
-        before = sum(node.op_type == "Transpose" for node in proto.graph.node)
-        assert sum(node.op == "Transpose" for node in result.model.graph) <= before
+    kinds = KINDS.get(passes, set())
+    before = sum(node.op_type in kinds for node in proto.graph.node)
+    assert sum(node.op in kinds for node in result.model.graph) <= before
 
 
 def test_a_long_residual_chain_is_one_region() -> None:
