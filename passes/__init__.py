@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..compiler.graph_pass import Pass
 from .absorb_channel_padding import AbsorbChannelPadding
 from .compose_layers_through_concat import ComposeLayersThroughConcat
+from .bypass_concats import BypassConcats
 from .compose_linear_layers import ComposeLinearLayers
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_channels import EliminateDeadChannels
@@ -29,6 +30,7 @@ from .fuse_added_layers import FuseAddedLayers
 from .fuse_affine_into_next_layer import FuseAffineIntoNextLayer
 from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
+from .fuse_concats import FuseConcats
 from .fuse_pad import FusePad
 from .fuse_reshapes_around_gemm import FuseReshapesAroundGemm
 from .fuse_scale_shift import FuseScaleShift
@@ -123,6 +125,8 @@ _ALL: tuple[type[Pass], ...] = (
     FoldArithmeticChain,
     FoldTargetShapes,
     FuseViews,
+    FuseConcats,
+    BypassConcats,
     PushTransposes,
     PushReshapes,
     FuseBatchNorm,

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
 from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import RewritePass
-from ..compiler.pattern import Match, OpPattern, op
+from ..compiler.pattern import Match, OpPattern, op, other_readers
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
+from .readers import dying
 from .reshape_targets import RESHAPES
-from .strided_views import View
-from .view_ops import VIEW_OPS, view_through
+from .view_ops import VIEW_OPS, view_along, view_chain
 from .view_plans import Plan, plan_of
 
 _LONGEST = 12
@@ -32,8 +31,8 @@ class FuseViews(RewritePass):
         Squeeze(Transpose(Unsqueeze(x)))                         =>   Transpose(x)
         Slice(Slice(x, 2:, step 2), 1:5)                         =>   Slice(x, 4:12, step 2)
 
-    Covers Reshape, Squeeze, Unsqueeze, Flatten, Identity, Transpose, Slice (also with steps and negative ones) and
-    Gather of constant evenly spaced positions.
+    Covers Reshape, Squeeze, Unsqueeze, Flatten, Identity, Transpose, Slice (also with steps and negative ones), Gather
+    of constant evenly spaced positions, and parts of a Split.
 
     Legal when
         The chain, as strides over the axes of its base (see strided_views), is a Slice or Gather, a Reshape, a
@@ -50,83 +49,69 @@ class FuseViews(RewritePass):
     """
 
     name: ClassVar[str] = "fuse-views"
-    patterns: ClassVar[tuple[OpPattern, ...]] = (op("|".join(sorted(VIEW_OPS))),)
+    patterns: ClassVar[tuple[OpPattern, ...]] = (op("|".join(sorted(VIEW_OPS - {"Split"}))),)
 
     @property
     def depth(self) -> int:
         return 4
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
-        root = match.root
-        best: tuple[_Cost, list[Node], Value, Plan] | None = None
+        whole = view_chain(match.root.output, _LONGEST)
+        best: tuple[_Cost, list[Value], Plan] | None = None
         reason = ""
-        for chain in _chains(root):
-            base = chain[-1].inputs[0]
+        for length in range(2, len(whole) + 1):
+            chain = whole[:length]
             plan = _plan(chain)
-            if base is None or plan is None:
+            if plan is None:
                 continue
             gain, skips = _gain(chain, plan)
             if gain > (0, 0) or (gain == (0, 0) and skips):
                 try:
-                    plan.check(base.shape, rewriter, cautious=gain[0] == 0)
+                    plan.check(chain[-1].shape, rewriter, cautious=gain[0] == 0)
                 except Refusal as refusal:
                     reason = refusal.reason
                     continue
                 if best is None or gain >= best[0]:
-                    best = (gain, chain, base, plan)
-            elif len(chain) > 1 and plan.nodes < len(chain):
+                    best = (gain, chain, plan)
+            elif length > 2 and plan.nodes < length - 1:
                 reason = reason or _sharing(chain)
         if best is None:
             rewriter.refuse(reason)
-        _, chain, base, plan = best
-        rewriter.include(chain)
-        rewriter.replace(root.output, plan.build(base, rewriter))
+        _, chain, plan = best
+        rewriter.include(_nodes(chain))
+        rewriter.replace(match.root.output, plan.build(chain[-1], rewriter))
 
 
-def _chains(root: Node) -> Iterator[list[Node]]:
-    """The root alone, then with the views that it reads, up to the one whose input is no view."""
-    chain = [root]
-    while len(chain) < _LONGEST:
-        yield list(chain)
-        value = chain[-1].inputs[0]
-        producer = None if value is None else value.producer
-        if producer is None or producer.op not in VIEW_OPS or producer.graph is not root.graph:
-            return
-        chain.append(producer)
+def _nodes(chain: list[Value]) -> list[Node]:
+    """The views of a chain."""
+    return [value.producer for value in chain[:-1] if value.producer is not None]
 
 
-def _plan(chain: list[Node]) -> Plan | None:
-    base, shape = chain[-1].inputs[0], chain[0].output.shape
-    if len(chain) == 1 and chain[0].op != "Transpose":
+def _plan(chain: list[Value]) -> Plan | None:
+    nodes, shape, base = _nodes(chain), chain[0].shape, chain[-1].shape
+    if shape is None or (len(nodes) == 1 and nodes[0].op != "Transpose"):
         return None
-    if base is None or shape is None:
-        return None
-    if base.shape is None:
-        return Plan(shape, after=shape) if all(node.op in RESHAPES for node in chain) else None
-    if all(node.op in RESHAPES for node in chain):
-        return Plan(base.shape, after=None if base.shape == shape else shape)
-    view: View | None = View.whole(base.shape)
-    for node in reversed(chain):
-        view = None if view is None else view_through(node, view)
+    if all(node.op in RESHAPES for node in nodes):
+        return Plan(base or (), after=None if base == shape else shape)
+    view = view_along(chain)
     return None if view is None else plan_of(view, shape)
 
 
-def _gain(chain: list[Node], plan: Plan) -> tuple[_Cost, bool]:
+def _gain(chain: list[Value], plan: Plan) -> tuple[_Cost, bool]:
     """(nodes and copies that the plan saves, whether it also lets the root skip views that others only view)."""
-    dead, skips = [chain[0]], False
-    for node in chain[1:]:
-        if len(node.output.uses) > 1:
-            skips = plan.nodes <= 1 and not node.output.is_graph_output
-            skips &= all(reader.op in VIEW_OPS for reader in node.output.readers)
-            break
-        dead.append(node)
+    nodes = _nodes(chain)
+    dead = [node for node in nodes if node in dying(nodes[0], nodes[1:])]
     copies = sum(node.op not in RESHAPES and node.op != "Identity" for node in dead)
-    return (len(dead) - plan.nodes, copies - plan.copies), skips and len(dead) >= plan.nodes
+    skips = len(dead) < len(nodes) and plan.nodes <= 1 and _only_viewed(nodes[len(dead)])
+    return (len(dead) - plan.nodes, copies - plan.copies), skips
 
 
-def _sharing(chain: list[Node]) -> str:
+def _only_viewed(node: Node) -> bool:
+    readers = [reader for value in node.outputs if value is not None for reader, _ in value.uses]
+    return all(isinstance(reader, Node) and reader.op in VIEW_OPS for reader in readers)
+
+
+def _sharing(chain: list[Value]) -> str:
     """What keeps a chain from being fused although it has a shorter form."""
-    shared = next((node.output for node in chain[1:] if len(node.output.uses) > 1), None)
-    if shared is None:
-        return ""
-    return f"{shared.name} {'is a graph output' if shared.is_graph_output else 'has other readers'}"
+    shared = next((value for value in chain[1:-1] if len(value.uses) > 1), None)
+    return "" if shared is None else other_readers(shared)

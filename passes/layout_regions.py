@@ -166,7 +166,7 @@ class Region:
 
     def view(self, node: Node, *, after: Value | None, before: Value | None) -> Plan | None:
         """How a view can do with one node at most when what it reads (`after`) or makes (`before`) changes layout."""
-        if node.op not in VIEW_OPS:
+        if node.op not in VIEW_OPS or len(node.outputs) > 1:
             return None
         source, result = node.inputs[0], node.output.shape
         if source is None or source.shape is None or result is None:
@@ -175,7 +175,7 @@ class Region:
             return None
         out, into = self.way_out(after), self.way_out(before)
         base = View.whole(source.shape if out is None else out.shape(source.shape))
-        view = None if base is None else view_through(node, base if out is None else out.inverse.view(base))
+        view = None if base is None else view_through(node.output, base if out is None else out.inverse.view(base))
         if view is None:
             return None
         return self._one_node(*((view, result) if into is None else (into.view(view), into.shape(result))))

@@ -34,3 +34,14 @@ def refuse_readers_elsewhere(nodes: Iterable[Node], last: Node, rewriter: Rewrit
         for value in node.outputs:
             if node is not last and value is not None and any(reader not in inside for reader, _ in value.uses):
                 rewriter.refuse(other_readers(value))
+
+
+def dying(root: Node, others: Iterable[Node]) -> set[Node]:
+    """The nodes, root among them, that nobody reads any more once the root is gone; `others` lead to it."""
+    dead, alive = {root}, set(others)
+    while True:
+        found = {node for node in alive if all(reader in dead for v in node.outputs if v for reader, _ in v.uses)}
+        if not found:
+            return dead
+        dead |= found
+        alive -= found

@@ -2,21 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from ..compiler.graph import Node
+from ..compiler import symbolic
+from ..compiler.graph import Node, Value
 from ..compiler.inference import content_of
-from ..compiler.inference.movement import normalize_axis, slice_ranges
+from ..compiler.inference.movement import normalize_axis, slice_ranges, split_sizes
 from ..compiler.refusal import Refusal
 from .strided_views import Range, View
 
 
-def view_through(node: Node, view: View) -> View | None:
-    """The view that `node` gives of what `view` views; None where it is not a strided one."""
+def view_through(value: Value, view: View) -> View | None:
+    """The view that `value` gives of what `view` views, which its producer reads; None where it is no strided one."""
+    node = value.producer
     try:
-        return _VIEWS[node.op](node, view)
+        if node is None:
+            return None
+        return _split(node, view, value.index) if node.op == "Split" else _VIEWS[node.op](node, view)
     except Refusal:  # an attribute that the function's caller binds
         return None
+
+
+def view_chain(value: Value, longest: int) -> list[Value]:
+    """The value and what it views, step by step, as long as each was made by a view in the same graph."""
+    chain = [value]
+    while len(chain) < longest:
+        producer = chain[-1].producer
+        if producer is None or producer.op not in VIEW_OPS or producer.graph is not value.graph:
+            break
+        source = producer.inputs[0]
+        if source is None:
+            break
+        chain.append(source)
+    return chain
+
+
+def view_along(chain: Sequence[Value]) -> View | None:
+    """The first value of such a chain as a view of the last."""
+    base = chain[-1].shape
+    view = None if base is None else View.whole(base)
+    for value in reversed(chain[:-1]):
+        view = None if view is None else view_through(value, view)
+    return view
 
 
 def permutation(node: Node, rank: int) -> tuple[int, ...]:
@@ -81,6 +108,15 @@ def _gather(node: Node, view: View) -> View | None:
     return View(part.base, (*part.axes[:axis], *part.axes[axis + 1 :]), part.starts)
 
 
+def _split(node: Node, view: View, output: int) -> View | None:
+    if not view.axes:
+        return None
+    axis = normalize_axis(node.int_attr("axis", 0), len(view.axes))
+    sizes = split_sizes(node, view.shape[axis])
+    start = None if sizes is None else symbolic.total(sizes[:output])
+    return view.sliced(axis, Range(start, 1, sizes[output])) if sizes is not None and isinstance(start, int) else None
+
+
 _VIEWS: dict[str, Callable[[Node, View], View | None]] = {
     "Identity": _identity,
     "Reshape": _reshape,
@@ -91,4 +127,4 @@ _VIEWS: dict[str, Callable[[Node, View], View | None]] = {
     "Slice": _slice,
     "Gather": _gather,
 }
-VIEW_OPS = frozenset(_VIEWS)
+VIEW_OPS = frozenset({*_VIEWS, "Split"})
