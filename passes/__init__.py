@@ -24,6 +24,7 @@ from .fold_if import FoldIf
 from .fold_sequences import FoldSequences
 from .fold_target_shapes import FoldTargetShapes
 from .form_batch_norm import FormBatchNorm
+from .form_pointwise_conv import FormPointwiseConv
 from .fuse_activation_chain import FuseActivationChain
 from .fuse_activation_into_conv import FuseActivationIntoConv
 from .fuse_added_layers import FuseAddedLayers
@@ -127,6 +128,7 @@ _ALL: tuple[type[Pass], ...] = (
     FuseViews,
     FuseConcats,
     BypassConcats,
+    FormPointwiseConv,
     PushTransposes,
     PushReshapes,
     FuseBatchNorm,

@@ -7,6 +7,7 @@ from functools import partial
 
 import numpy as np
 
+from ..compiler import dtypes
 from ..compiler.graph import Node, Value
 from ..compiler.inference import content_of
 from ..compiler.inference.movement import axes_of, normalize_axis
@@ -14,7 +15,8 @@ from ..compiler.inference.movement_extent import pad_amounts
 from ..compiler.inference.reduction import reduced_axes
 from ..compiler.refusal import Refusal
 from ..compiler.tensor import Tensor
-from .layouts import Order, Reordering, same_everywhere
+from .layout_sizes import resized, with_numbers_per_axis
+from .layouts import SHARED_LIMIT, Order, Reordering, same_everywhere
 
 Rule = Callable[[Node, Order], Reordering | None]
 
@@ -248,62 +250,8 @@ def _by_element(node: Node, order: Order) -> Reordering | None:
     return _with_axis(found, order.position(_axis(node, order.rank, 0)))
 
 
-def _resize(node: Node, order: Order) -> Reordering | None:
-    found = Reordering.of_first(node, order)
-    if node.op == "Upsample" and node.version < 9:
-        scales = node.attr("scales")
-        if not isinstance(scales, tuple) or len(scales) != order.rank:
-            return None
-        moved = tuple(1.0 if axis is None else scales[axis] for axis in order.axes)
-        found.attributes["scales"] = moved
-        return found if _interpolates_inside(node, order, moved) else None
-    axes = node.ints_attr("axes")
-    if axes is not None:
-        positions = order.positions([normalize_axis(axis, order.rank) for axis in axes])
-        found.attributes["axes"] = None if positions is None else tuple(positions)
-        return found if positions is not None and node.str_attr("mode", "nearest") == "nearest" else None
-    return _with_sizes(node, order, found)
-
-
-def _with_sizes(node: Node, order: Order, found: Reordering) -> Reordering | None:
-    sizes_at, scales_at = (3, 2) if node.op == "Resize" and node.version >= 11 else (-1, 1)
-    roi = node.input(1) if scales_at == 2 else None
-    if roi is not None and roi.shape != (0,):
-        return None
-    for index in (scales_at, sizes_at):
-        value = node.input(index) if index >= 0 else None
-        constant = None if value is None else value.constant
-        if value is None or (constant is not None and constant.size == 0):
-            continue
-        source = node.inputs[0]
-        if constant is None or constant.size != order.rank or source is None or source.shape is None:
-            return None
-        numbers = [1 if axis is None else constant.numpy()[axis] for axis in order.axes]
-        kept: Sequence[object] = order.shape(source.shape) if index == sizes_at else (1,) * len(order)
-        if not _interpolates_inside(node, order, [n == k for n, k in zip(numbers, kept)]):
-            return None
-        found.constants[index] = partial(np.array, numbers, constant.numpy().dtype)
-    return found
-
-
-def _interpolates_inside(node: Node, order: Order, unscaled: Sequence[object]) -> bool:
-    """Whether runtimes take the result: they interpolate with the first two axes (batch and channels) unscaled."""
-    if node.str_attr("mode", "nearest") == "nearest":
-        return True
-    return len(order) == order.rank and all(one == 1 for one in unscaled[:2])
-
-
-def _per_axis_vector(node: Node, order: Order) -> Reordering | None:
-    """Expand and Tile: a constant vector with one number per axis."""
-    value, source = node.input(1), node.inputs[0]
-    constant = None if value is None else value.constant
-    if constant is None or source is None or constant.size != order.rank or source.rank != order.rank:
-        return None
-    return Reordering.of_first(node, order).with_vector(1, order.pick(constant.numpy().tolist(), 1))
-
-
 def _matmul(node: Node, order: Order) -> Reordering | None:
-    """Leading axes of both operands, or all axes but the last of the first where the second is a matrix."""
+    """Leading axes of both operands; all axes but the last of the first where the second is a matrix."""
     rank, (left, right) = order.rank, node.inputs[:2]
     if left is None or right is None or left.rank != rank or min(rank, len(order)) < 2:
         return None
@@ -311,7 +259,39 @@ def _matmul(node: Node, order: Order) -> Reordering | None:
         return Reordering.of_first(node, order)
     if order.axes[-2:] == (rank - 2, rank - 1) and right.rank == rank:
         return same_everywhere(node, order)
+    if order.axes[:2] == (0, rank - 1) and len(order) in (3, 4, 5):
+        return _as_convolution(node, order, right)
     return None
+
+
+def _as_convolution(node: Node, order: Order, matrix: Value) -> Reordering | None:
+    """A product with a constant matrix over channels that come to stand behind the batch."""
+    constant = matrix.constant
+    if constant is None or len(constant.shape) != 2 or constant.dtype not in _CONVOLVED:
+        return None
+    if len(matrix.uses) > 1 and constant.nbytes > SHARED_LIMIT:
+        return None
+    found, spatial = Reordering.of_first(node, order), (1,) * (len(order) - 2)
+    found.op_type = "Conv"
+    found.constants[1] = lambda: np.ascontiguousarray(constant.numpy().T).reshape((*constant.shape[::-1], *spatial))
+    return found
+
+
+def _transpose(node: Node, order: Order) -> Reordering | None:
+    """A Transpose of a tensor with axes of extent 1 more or fewer; one that is only reordered reads it as it is."""
+    if not order.dropped and None not in order.axes:
+        return None
+    old = node.ints_attr("perm") or tuple(reversed(range(order.rank)))
+    kept = [axis for axis in range(order.rank) if old[axis] not in order.dropped]
+    result: list[int | None] = list(kept)
+    for position, axis in enumerate(order.axes):
+        if axis is None:
+            result.insert(position, None)
+    new = [position for position, axis in enumerate(order.axes) if axis is None]
+    found = Reordering([order], [Order(tuple(result), order.rank)])
+    moved = [order.position(old[axis]) if axis is not None else new.pop(0) for axis in result]
+    found.attributes["perm"] = tuple(position for position in moved if position is not None)
+    return found
 
 
 def _quantize(node: Node, order: Order) -> Reordering | None:
@@ -342,6 +322,7 @@ def _layer_norm(node: Node, order: Order) -> Reordering | None:
     return _with_axis(Reordering.of_first(node, order), len(order) - len(axes))
 
 
+_CONVOLVED = frozenset({dtypes.FLOAT, dtypes.FLOAT16})
 _REDUCING = {*_REDUCTIONS, "ArgMax", "ArgMin"}
 _RULES: dict[str, Rule] = {
     **dict.fromkeys(_ELEMENTWISE, _elementwise),
@@ -351,14 +332,15 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("Squeeze", "Unsqueeze"), _squeeze),
     **dict.fromkeys(("GatherElements", "ScatterElements"), _by_element),
     **dict.fromkeys(("QuantizeLinear", "DequantizeLinear"), _quantize),
-    **dict.fromkeys(("Resize", "Upsample"), _resize),
-    **dict.fromkeys(("Expand", "Tile"), _per_axis_vector),
+    **dict.fromkeys(("Resize", "Upsample"), resized),
+    **dict.fromkeys(("Expand", "Tile"), with_numbers_per_axis),
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _layer_norm),
     **dict.fromkeys(("InstanceNormalization", "GlobalAveragePool", "GlobalMaxPool"), _spatial),
     "BatchNormalization": _batch_norm,
     "Concat": _concat,
     "Split": _along_axis(0),
     "TopK": _along_axis(-1),
+    "Transpose": _transpose,
     "LpNormalization": _along_axis(-1),
     "CumSum": _cumulative,
     "Pad": _pad,

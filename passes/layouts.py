@@ -13,7 +13,7 @@ from ..compiler.graph import Node, Shape, Value
 from ..compiler.rewriter import Rewriter
 from .strided_views import View
 
-_SHARED_LIMIT = 1 << 16  # bytes of a constant with other readers that may be stored a second time, reordered
+SHARED_LIMIT = 1 << 16  # bytes of a constant with other readers that may be stored a second time, reordered
 
 
 @dataclass(frozen=True)
@@ -108,13 +108,15 @@ class Reordering:
     """How a node works on tensors in another layout.
 
     inputs, outputs: the order of each, None where a tensor stays as it is. constants: new elements of inputs that are
-    constants, made when they are needed. attributes: those that change, None for those that go.
+    constants, made when they are needed. attributes: those that change, None for those that go. op_type: the operator
+    that does the same there, if it is another one.
     """
 
     inputs: list[Order | None]
     outputs: list[Order | None]
     attributes: dict[str, Attribute] = field(default_factory=dict)
     constants: dict[int, Callable[[], np.ndarray]] = field(default_factory=dict)
+    op_type: str = ""
 
     @classmethod
     def of_first(cls, node: Node, order: Order) -> Reordering:
@@ -142,8 +144,8 @@ class Reordering:
             operands[index] = rewriter.constant(make(), hint)
         attributes = {**node.attributes, **self.attributes}
         return rewriter.ops(
-            node.op_type, operands, len(node.outputs), attributes, name=node.name, domain=node.domain
-        )  # fmt: skip
+            self.op_type or node.op_type, operands, len(node.outputs), attributes, name=node.name, domain=node.domain
+        )
 
 
 def same_everywhere(node: Node, order: Order) -> Reordering | None:
@@ -173,7 +175,7 @@ def _add_operand(found: Reordering, index: int, value: Value | None, order: Orde
     constant = value.constant
     if constant is None:
         found.inputs[index] = operand
-    elif len(value.uses) > 1 and constant.nbytes > _SHARED_LIMIT:
+    elif len(value.uses) > 1 and constant.nbytes > SHARED_LIMIT:
         return None
     else:
         found.constants[index] = lambda: operand.apply(constant.numpy())
