@@ -17,6 +17,7 @@ from .eliminate_repeated_operands import EliminateRepeatedOperands
 from .eliminate_units import EliminateUnits
 from .eliminate_unused_outputs import EliminateUnusedOutputs
 from .eliminate_zero_bias import EliminateZeroBias
+from .flatten_variadic import FlattenVariadic
 from .fold_arithmetic_chain import FoldArithmeticChain
 from .fold_constants import FoldConstants
 from .fold_gelu_scale import FoldGeluScale
@@ -36,6 +37,7 @@ from .fuse_pad import FusePad
 from .fuse_reshapes_around_gemm import FuseReshapesAroundGemm
 from .fuse_scale_shift import FuseScaleShift
 from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
+from .fuse_stacked_reductions import FuseStackedReductions
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .fuse_views import FuseViews
 from .inline_functions import InlineFunctions
@@ -128,6 +130,8 @@ _ALL: tuple[type[Pass], ...] = (
     FuseViews,
     FuseConcats,
     BypassConcats,
+    FuseStackedReductions,
+    FlattenVariadic,
     FormPointwiseConv,
     PushTransposes,
     PushReshapes,
