@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..compiler.graph_pass import Pass
 from .absorb_channel_padding import AbsorbChannelPadding
 from .compose_layers_through_concat import ComposeLayersThroughConcat
+from .assemble_vectors import AssembleVectors
 from .bypass_concats import BypassConcats
 from .compose_linear_layers import ComposeLinearLayers
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
@@ -130,6 +131,7 @@ _ALL: tuple[type[Pass], ...] = (
     FuseViews,
     FuseConcats,
     BypassConcats,
+    AssembleVectors,
     FuseStackedReductions,
     FlattenVariadic,
     FormPointwiseConv,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+
+import numpy as np
 
 from .. import dtypes, symbolic
 from ..graph import Node, Shape, Value
@@ -33,8 +35,16 @@ def _first(node: Node) -> tuple[int, Shape | None]:
     return (0, None) if value is None else (value.dtype, value.shape)
 
 
-def _content_if_vector(value: Value | None, shape: Shape | None) -> Shape | None:
-    return content_of(value) if shape is not None and len(shape) <= 1 else None
+def _rearranged(value: Value | None, move: Callable[[np.ndarray], np.ndarray]) -> Shape | None:
+    """What moving the elements of a small integer tensor makes of its content."""
+    content = content_of(value)
+    if content is None or value is None or value.shape is None or not all(isinstance(d, int) for d in value.shape):
+        return None
+    elements = np.empty(len(content), object)
+    elements[:] = content
+    if symbolic.product(value.shape) != len(content):
+        return None
+    return tuple(move(elements.reshape(value.shape)).ravel())  # type: ignore[arg-type]
 
 
 @rule("Reshape")
@@ -44,7 +54,7 @@ def reshape(node: Node) -> Sequence[Facts]:
     if target is None:
         return (Facts(dtype, shape_from(node, node.input(1))),)
     shape = resolve_reshape(node, source, target, bool(node.int_attr("allowzero", 0)))
-    return (Facts(dtype, shape, _content_if_vector(node.inputs[0], shape)),)
+    return (Facts(dtype, shape, content_of(node.inputs[0])),)
 
 
 def resolve_reshape(node: Node, source: Shape | None, target: Shape, allow_zero: bool) -> Shape:
@@ -72,7 +82,8 @@ def flatten(node: Node) -> Sequence[Facts]:
     if shape is None:
         return (Facts(dtype, (unknown_dim(node, 0, 0), unknown_dim(node, 0, 1))),)
     axis = normalize_axis(node.int_attr("axis", 1), len(shape))
-    return (Facts(dtype, (symbolic.product(shape[:axis]), symbolic.product(shape[axis:]))),)
+    result = (symbolic.product(shape[:axis]), symbolic.product(shape[axis:]))
+    return (Facts(dtype, result, content_of(node.inputs[0])),)
 
 
 @rule("Squeeze")
@@ -89,7 +100,7 @@ def squeeze(node: Node) -> Sequence[Facts]:
     if axes is None:
         return (Facts(dtype),)
     result = tuple(d for i, d in enumerate(shape) if i not in axes)
-    return (Facts(dtype, result, _content_if_vector(node.inputs[0], result)),)
+    return (Facts(dtype, result, content_of(node.inputs[0])),)
 
 
 @rule("Unsqueeze")
@@ -104,7 +115,7 @@ def unsqueeze(node: Node) -> Sequence[Facts]:
         return (Facts(dtype),)
     rest = iter(shape)
     result = tuple(1 if i in axes else next(rest, 1) for i in range(len(shape) + count))
-    return (Facts(dtype, result, _content_if_vector(node.inputs[0], result)),)
+    return (Facts(dtype, result, content_of(node.inputs[0])),)
 
 
 @rule("Transpose")
@@ -115,7 +126,8 @@ def transpose(node: Node) -> Sequence[Facts]:
     order = node.ints_attr("perm") or tuple(reversed(range(len(shape))))
     if len(order) != len(shape):
         return (Facts(dtype),)
-    return (Facts(dtype, tuple(shape[i] for i in order), _content_if_vector(node.inputs[0], shape)),)
+    content = _rearranged(node.inputs[0], lambda elements: elements.transpose(order))
+    return (Facts(dtype, tuple(shape[i] for i in order), content),)
 
 
 @rule("Concat")
@@ -196,12 +208,17 @@ def slice_(node: Node) -> Sequence[Facts]:
     for axis, (start, end, step) in ranges.items():
         length = slice_length(shape[axis], start, end, step)
         result[axis] = unknown_dim(node, 0, axis) if length is None else length
-    content = None
-    if len(shape) == 1 and 0 in ranges:
-        known, window = content_of(node.inputs[0]), ranges[0]
-        if known is not None and all(isinstance(w, int) for w in window):
-            content = known[slice(*_python_slice(*window, len(known)))]  # type: ignore[arg-type]
-    return (Facts(dtype, tuple(result), content),)
+    return (Facts(dtype, tuple(result), _sliced_content(node, shape, ranges)),)
+
+
+def _sliced_content(node: Node, shape: Shape, ranges: dict[int, tuple[Dim, Dim, int]]) -> Shape | None:
+    windows = [slice(None)] * len(shape)
+    for axis, (start, end, step) in ranges.items():
+        extent = shape[axis]
+        if not isinstance(extent, int) or not isinstance(start, int) or not isinstance(end, int):
+            return None
+        windows[axis] = slice(*_python_slice(start, end, step, extent))
+    return _rearranged(node.inputs[0], lambda elements: elements[tuple(windows)])
 
 
 def slice_ranges(node: Node, rank: int) -> dict[int, tuple[Dim, Dim, int]] | None:
@@ -243,15 +260,19 @@ def slice_length(extent: Dim, start: Dim, end: Dim, step: int) -> Dim | None:
         if step == -1 and start == -1 and isinstance(end, int) and end <= -_END:
             return extent
         return None
-    first = _bound(extent, start)
+    first = 0 if start == 0 else _bound(extent, start)
     last = extent if isinstance(end, int) and end >= _END else _bound(extent, end)
     if first is None or last is None:
         return None
+    if last == extent and isinstance(start, int) and start >= 0:  # an extent is no negative number
+        return symbolic.ceildiv(extent if start == 0 else symbolic.maximum(symbolic.sub(extent, start), 0), step)
     return symbolic.ceildiv(symbolic.maximum(symbolic.sub(last, first), 0), step)
 
 
 def _bound(extent: Dim, position: Dim) -> Dim | None:
     """A slice's start or end clamped to the axis; None where its sign is not known."""
+    if position == extent:  # an extent is no negative number, whatever the symbols are
+        return extent
     if isinstance(position, int) and position < 0:
         return symbolic.maximum(symbolic.add(extent, position), 0)
     return symbolic.minimum(extent, position) if symbolic.provably_nonnegative(position) else None

@@ -35,7 +35,21 @@ def _join(node: Node, axis: int, dims: set[Dim]) -> Dim:
     numbers = [d for d in dims if isinstance(d, int)]
     if len(numbers) == 1:
         return numbers[0]  # the others must be 1 or the same
+    for one in dims:
+        if all(other == one or _is_capped(other, one) for other in dims):
+            return one
     return unknown_dim(node, 0, axis)
+
+
+def _is_capped(dim: Dim, other: Dim) -> bool:
+    """Whether `dim` is min(other, n) with n >= 1: the two only go together where both are `other`, or n is 1."""
+    if not isinstance(dim, Expr) or len(dim.terms) != 1:
+        return False
+    ((monomial, coefficient),) = dim.terms.items()
+    if coefficient != 1 or len(monomial) != 1 or monomial[0][1] != 1 or monomial[0][0].kind != "min":
+        return False
+    operands = monomial[0][0].operands
+    return other in operands and any(isinstance(n, int) and n >= 1 for n in operands)
 
 
 def _shape(value: Value | None) -> Shape | None:
