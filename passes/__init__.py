@@ -12,6 +12,7 @@ from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_channels import EliminateDeadChannels
 from .eliminate_dead_nodes import EliminateDeadNodes
 from .eliminate_default_inputs import EliminateDefaultInputs
+from .eliminate_expands import EliminateExpands
 from .eliminate_idempotents import EliminateIdempotents
 from .eliminate_no_ops import EliminateNoOps
 from .eliminate_repeated_operands import EliminateRepeatedOperands
@@ -25,6 +26,7 @@ from .fold_gelu_scale import FoldGeluScale
 from .fold_if import FoldIf
 from .fold_sequences import FoldSequences
 from .fold_target_shapes import FoldTargetShapes
+from .fold_view_into_weights import FoldViewIntoWeights
 from .form_batch_norm import FormBatchNorm
 from .form_pointwise_conv import FormPointwiseConv
 from .fuse_activation_chain import FuseActivationChain
@@ -35,6 +37,7 @@ from .fuse_batch_norm import FuseBatchNorm
 from .fuse_bias_into_gemm import FuseBiasIntoGemm
 from .fuse_concats import FuseConcats
 from .fuse_pad import FusePad
+from .fuse_pads import FusePads
 from .fuse_reshapes_around_gemm import FuseReshapesAroundGemm
 from .fuse_scale_shift import FuseScaleShift
 from .fuse_scale_shift_into_norm import FuseScaleShiftIntoNorm
@@ -46,6 +49,7 @@ from .merge_constant_operands import MergeConstantOperands
 from .merge_parts import MergeParts
 from .merge_reductions import MergeReductions
 from .merge_siblings import MergeSiblings
+from .merge_slices import MergeSlices
 from .move_scale_into_weights import MoveScaleIntoWeights
 from .prepare_for_tensorrt import PrepareForTensorrt
 from .prune_control_flow import PruneControlFlow
@@ -131,6 +135,10 @@ _ALL: tuple[type[Pass], ...] = (
     FuseViews,
     FuseConcats,
     BypassConcats,
+    MergeSlices,
+    FusePads,
+    EliminateExpands,
+    FoldViewIntoWeights,
     AssembleVectors,
     FuseStackedReductions,
     FlattenVariadic,
