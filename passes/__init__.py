@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ..compiler.graph_pass import Pass
 from .absorb_channel_padding import AbsorbChannelPadding
-from .compose_layers_through_concat import ComposeLayersThroughConcat
 from .assemble_vectors import AssembleVectors
 from .bypass_concats import BypassConcats
+from .compose_layers_through_concat import ComposeLayersThroughConcat
 from .compose_linear_layers import ComposeLinearLayers
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_channels import EliminateDeadChannels
