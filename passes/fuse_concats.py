@@ -71,9 +71,12 @@ class FuseConcats(RewritePass):
 
 
 def concat_axis(node: Node) -> int | None:
-    """The axis of a Concat, counted from the front; None if the rank is not known."""
+    """The axis of a Concat, counted from the front; None if the rank is not known or the inputs do not agree on it."""
     rank = node.output.rank
-    return None if rank is None else normalize_axis(node.int_attr("axis", 1 if node.version < 4 else 0), rank)
+    if rank is None or any(v is not None and v.rank not in (None, rank) for v in node.inputs):
+        return None
+    axis = normalize_axis(node.int_attr("axis", 1 if node.version < 4 else 0), rank)
+    return axis if 0 <= axis < rank else None
 
 
 def _concat(root: Node, inputs: list[Value], rewriter: Rewriter) -> Value:

@@ -13,6 +13,7 @@ from .layouts import Order, Reordering
 
 
 def resized(node: Node, order: Order) -> Reordering | None:
+    """A Resize or Upsample whose data has its axes in another order; None where scales or sizes cannot follow."""
     found = Reordering.of_first(node, order)
     if node.op == "Upsample" and node.version < 9:
         scales = node.attr("scales")
