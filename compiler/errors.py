@@ -47,9 +47,16 @@ class OptionError(PlanishError):
 
 
 class PassError(PlanishError):
-    """A pass failed or broke an invariant of the graph."""
+    """A pass failed or broke an invariant of the graph.
+
+    rewrite: the key of the rewrite that failed, so that it can be held back; "" if it is not known.
+    """
 
     exit_code = 5
+
+    def __init__(self, what: str, *, where: str = "", hint: str = "", rewrite: str = "") -> None:
+        super().__init__(what, where=where, hint=hint)
+        self.rewrite = rewrite
 
 
 class VerificationError(PlanishError):

@@ -15,9 +15,9 @@ from typing import Any, ClassVar, Protocol
 import numpy as np
 from onnx import ModelProto
 
-from .errors import OptionError
+from .errors import OptionError, PassError, PlanishError
 from .graph import Node
-from .journal import Fuel, Journal, Remark
+from .journal import Fuel, Journal, Remark, key_of
 from .model import Model
 from .pattern import Match, RootPattern
 from .refusal import Refusal
@@ -203,6 +203,18 @@ class RewritePass(Pass):
         return context.affected(roots, since, self.depth - 1)
 
     def _try(self, context: Context, node: Node) -> bool:
+        """Apply the first pattern that fits and is not refused."""
+        if context.fuel.held_back and context.fuel.holds_back(key_of(self.name, node)):
+            return False
+        try:
+            return self._apply(context, node)
+        except PlanishError:
+            raise
+        except Exception as error:
+            what = f"pass {self.name} failed: {type(error).__name__}: {error}"
+            raise PassError(what, where=node.label, rewrite=key_of(self.name, node)) from error
+
+    def _apply(self, context: Context, node: Node) -> bool:
         for pattern in self.patterns:
             found = pattern.match_root(node)
             if found is None:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
+from .graph import Node
+
 RemarkKind = Literal["applied", "missed", "analysis"]
 
 
@@ -24,6 +26,15 @@ class Remark:
         return f"{self.kind:8} {self.pass_name:28} {place}: {self.text}"
 
 
+def key_of(pass_name: str, anchor: Node) -> str:
+    """The key of a rewrite of this pass around `anchor`, before it is applied."""
+    return _key(pass_name, anchor.graph.path, anchor.label)
+
+
+def _key(pass_name: str, scope: str, anchor: str) -> str:
+    return f"{pass_name}@{scope}/{anchor}"
+
+
 @dataclass(frozen=True, slots=True)
 class Rewrite:
     """One applied rewrite. removed, added: (op, label) of the nodes that went and came; changed: edited in place."""
@@ -40,7 +51,7 @@ class Rewrite:
     @property
     def key(self) -> str:
         """Names the rewrite independently of its number, so that it can be held back in another run."""
-        return f"{self.pass_name}@{self.scope}/{self.anchor}"
+        return _key(self.pass_name, self.scope, self.anchor)
 
     def __str__(self) -> str:
         before = ", ".join(f"{op} {label}" for op, label in self.removed) or "nothing"
@@ -95,7 +106,7 @@ class Journal:
 
 
 class Fuel:
-    """Lets only some rewrites happen: the first `limit`, and none whose key is held back.
+    """Lets only some rewrites happen: the first `limit`, and none whose key, or whose pass, is held back.
 
     Runs are deterministic, so the state after n rewrites is the state of every longer run at that point: a wrong
     result is traced to its rewrite by halving n.
@@ -106,4 +117,7 @@ class Fuel:
         self.held_back = held_back
 
     def allows(self, key: str, done: int) -> bool:
-        return (self.limit is None or done < self.limit) and key not in self.held_back
+        return (self.limit is None or done < self.limit) and not self.holds_back(key)
+
+    def holds_back(self, key: str) -> bool:
+        return key in self.held_back or key.partition("@")[0] in self.held_back

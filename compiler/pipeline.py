@@ -197,7 +197,8 @@ def _run_pass(one: Pass, context: Context, since: int, round_number: int, instru
     except PlanishError:
         raise
     except Exception as error:
-        raise PassError(f"pass {one.name} failed: {type(error).__name__}: {error}", where=one.name) from error
+        what = f"pass {one.name} failed: {type(error).__name__}: {error}"
+        raise PassError(what, where=one.name, rewrite=one.name) from error
     record.seconds = time.perf_counter() - started
     if not record.rewrites:
         return

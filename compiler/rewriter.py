@@ -13,7 +13,7 @@ from .copying import BodyCopy, duplicate
 from .dead_code import Narrowing, drop_unused_initializer, remove_if_dead
 from .graph import Graph, Node, Value
 from .inference.engine import infer_node, outermost_reader, refresh
-from .journal import Fuel, Journal, Remark, Rewrite
+from .journal import Fuel, Journal, Remark, Rewrite, key_of
 from .model import Model
 from .refusal import Refusal
 from .target_operators import objection
@@ -233,11 +233,9 @@ class Rewriter:
 
     def commit(self) -> bool:
         """Apply the plan; False if the fuel does not allow it. Nothing may be planned afterwards."""
-        scope = self.graph.path
-        key = f"{self._pass_name}@{scope}/{self.anchor.label}"
-        if not self._fuel.allows(key, self._journal.count):
+        if not self._fuel.allows(key_of(self._pass_name, self.anchor), self._journal.count):
             return False
-        anchor = self.anchor.label
+        scope, anchor = self.graph.path, self.anchor.label
         origins = _origins(self._matched)
         touched = self._link_new(origins)
         touched.update(self._edit_existing())

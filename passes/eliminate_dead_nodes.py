@@ -8,7 +8,7 @@ from typing import ClassVar
 from ..compiler.dead_code import drop_unused_initializer, remove_if_dead
 from ..compiler.graph import Graph, Node
 from ..compiler.graph_pass import Context, Pass
-from ..compiler.journal import Remark, Rewrite
+from ..compiler.journal import Remark, Rewrite, key_of
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class EliminateDeadNodes(Pass):
         while node is not None:
             previous = node.previous
             unread = not any(value is not None and value.uses for value in node.outputs)
-            if unread and node.alive and context.fuel.allows(self._key(node), context.journal.count):
+            if unread and node.alive and context.fuel.allows(key_of(self.name, node), context.journal.count):
                 label, path = node.label, graph.path
                 removed = remove_if_dead(node, touched)
                 self._record(context, label, path, tuple((n.op, n.label) for n in removed))
@@ -55,9 +55,6 @@ class EliminateDeadNodes(Pass):
             drop_unused_initializer(value)
         for value in [v for v in graph.sparse_initializers if not v.uses]:
             del graph.sparse_initializers[value]
-
-    def _key(self, node: Node) -> str:
-        return f"{self.name}@{node.graph.path}/{node.label}"
 
     def _record(self, context: Context, label: str, path: str, removed: tuple[tuple[str, str], ...]) -> None:
         rewrite = Rewrite(context.journal.count, self.name, label, path, removed, ())

@@ -12,8 +12,8 @@
     passes        [{name, runs, applied, refused, seconds}] in the order of the pipeline
     rewrites      [{number, pass, node, scope, removed, added, changed, note}], nodes as [operator, name]
     remarks       [{kind, pass, node, scope, text}], kind: applied, missed or analysis
-    parity        {status, reason, samples, worst, outputs: [{name, absolute, relative}]}, or null if not compared
-    held_back     rewrites that gave wrong numbers and were taken back, as pass@scope/node
+    parity        {status, reason, samples, notes, worst, outputs: [{name, absolute, relative}]}, null if not compared
+    held_back     {pass@scope/node: what was wrong} of the rewrites that were taken back
     seconds       {optimize, verify}
 """
 
@@ -59,7 +59,7 @@ def account(result: Result) -> dict[str, Any]:
             for r in result.journal.remarks
         ],
         "parity": None if result.parity is None else _parity(result.parity),
-        "held_back": list(result.held_back),
+        "held_back": dict(result.held_back),
         "seconds": {"optimize": result.seconds, "verify": result.verify_seconds},
     }
 
@@ -116,6 +116,7 @@ def _parity(report: ParityReport) -> dict[str, Any]:
         "status": report.status,
         "reason": report.reason,
         "samples": list(report.samples),
+        "notes": list(report.notes),
         "worst": report.worst,
         "outputs": [{"name": e.name, "absolute": e.absolute, "relative": e.relative} for e in report.errors],
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,14 @@ _LEVELS = {
 _VIEWED = {np.dtype(ml_dtypes.bfloat16): (TensorProto.BFLOAT16, np.uint16)}
 
 
+Described = tuple[tuple[str, str], ...]
+Interface = tuple[Described, Described]  # (name, type) of the inputs, and of the outputs
+
+
+def _described(arguments: Iterable[Any]) -> Described:
+    return tuple((argument.name, argument.type) for argument in arguments)
+
+
 class Session:
     """A loaded model: `run` takes arrays by input name and gives the outputs in order."""
 
@@ -30,6 +38,7 @@ class Session:
         self._inner = inner
         self.input_names: list[str] = [i.name for i in inner.get_inputs()]
         self.output_names: list[str] = [o.name for o in inner.get_outputs()]
+        self.interface: Interface = (_described(inner.get_inputs()), _described(inner.get_outputs()))
         self._plain = not any("bfloat16" in t.type for t in [*inner.get_inputs(), *inner.get_outputs()])
 
     def run(self, feeds: Mapping[str, Any]) -> list[Any]:
@@ -64,8 +73,8 @@ def open_session(model: ModelProto | str | Path, *, level: str = "off", threads:
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    source = model.SerializeToString() if isinstance(model, ModelProto) else str(model)
     try:
+        source = model.SerializeToString() if isinstance(model, ModelProto) else str(model)
         return Session(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))
     except Exception as error:
         raise EvaluationError(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error

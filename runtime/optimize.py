@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
 import os
 import tempfile
@@ -14,7 +15,7 @@ import onnx_graphsurgeon as gs
 from onnx import ModelProto
 
 from ..compiler import pipeline as pipelines
-from ..compiler.errors import OptionError, PassError, UnsupportedModelError, VerificationError
+from ..compiler.errors import OptionError, PassError, UnsupportedModelError
 from ..compiler.graph_pass import Context
 from ..compiler.inference import infer_model
 from ..compiler.journal import Fuel
@@ -29,6 +30,7 @@ from .opset import convert_opset
 from .options import InputShapes, Names, Options, Plugin, Progress, byte_count, name_list, refuse_unknown, shape_map
 from .parity import Reference
 from .plugins import passes_of, registry_with
+from .proof import Proof
 from .reproducer import leave_reproducer
 from .result import Result
 from .statistics import Statistics
@@ -109,17 +111,38 @@ class _Job:
         self.pipeline = pipelines.parse(text, registry, PIPELINES).without(options.skip)
 
     def run(self) -> Result:
+        try:
+            return self._run()
+        except PassError as error:
+            failed = self.current
+            fresh = functools.partial(self._context, fuel=failed.fuel)
+            leave_reproducer(error, failed, self.pipeline, self.options, self._prepare, fresh)
+            raise
+
+    def _prepare(self) -> Model:
+        """The model as the pipeline gets it."""
+        model = self._read()
+        infer_model(model)
+        return self._convert(model)
+
+    def _run(self) -> Result:
         self._say("reading")
-        original = self._read()
-        infer_model(original)
-        before = Statistics.of(original)
-        self.source_bytes = _file_bytes(self.source, original)
-        context, seconds = self._optimize(self._convert(original), guard=self.options.verify == "each")
-        result = self._result(context, before, seconds)
-        if self.options.verify != "off":
-            started = time.perf_counter()
-            result = self._prove(result)
-            result.verify_seconds = time.perf_counter() - started
+        self.original: Model | None = self._read()
+        infer_model(self.original)
+        before = Statistics.of(self.original)
+        self.source_bytes = _file_bytes(self.source, self.original)
+        if self.options.verify == "off":
+            context = self._begin(None, frozenset())
+            return self._result(context, before, self._go(context, None))
+        started = time.perf_counter()
+        with _Runnable() as folder:
+            reference = self._reference(folder)
+            each = self.options.verify == "each"
+            proof = Proof(self._begin, self._go, reference, folder.place, each, self._say)
+            attempt = proof.run()
+        result = self._result(attempt.context, before, attempt.seconds)
+        result.parity, result.held_back = attempt.report, proof.held_back
+        result.verify_seconds = time.perf_counter() - started - attempt.seconds
         return result
 
     def _result(self, context: Context, before: Statistics, seconds: float) -> Result:
@@ -149,81 +172,47 @@ class _Job:
         infer_model(converted)
         return converted
 
-    def _prepare(self) -> Model:
-        model = self._read()
-        infer_model(model)
-        return self._convert(model)
-
-    def _optimize(
-        self, model: Model, limit: int | None = None, held_back: frozenset[str] = frozenset(), guard: bool = False
-    ) -> tuple[Context, float]:
+    def _begin(self, limit: int | None, held_back: frozenset[str]) -> Context:
+        """A fresh context, for a number of rewrites without some of them."""
+        model, self.original = self.original, None
+        model = self._prepare() if model is None else self._convert(model)
         limits = [n for n in (limit, self.options.fuel) if n is not None]
+        self.current = self._context(model, Fuel(min(limits, default=None), held_back))
+        return self.current
 
-        def context_of(model: Model) -> Context:
-            return Context(
-                model, fuel=Fuel(min(limits, default=None), held_back), target=self.options.target,
-                evaluator=OrtEvaluator(), fold_budget=self.options.fold_budget,
-            )  # fmt: skip
-
-        context = context_of(model)
+    def _context(self, model: Model, fuel: Fuel) -> Context:
+        context = Context(
+            model, fuel=fuel, target=self.options.target, evaluator=OrtEvaluator(),
+            fold_budget=self.options.fold_budget,
+        )  # fmt: skip
         for node, text in model.doubts:
             context.remark("analysis", "inference", node, text)
+        return context
+
+    def _go(self, context: Context, after: pipelines.Observer | None) -> float:
+        """Run the pipeline; seconds."""
         started = time.perf_counter()
-        try:
-            pipelines.run(self.pipeline, context, Instruments(guard, lambda one: self._say(one.name)))
-        except PassError as error:
-            leave_reproducer(error, context, self.pipeline, self.options, self._prepare, context_of)
-            raise
-        return context, time.perf_counter() - started
+        guard = self.options.verify == "each"
+        pipelines.run(self.pipeline, context, Instruments(guard, lambda one: self._say(one.name), after))
+        return time.perf_counter() - started
 
-    def _prove(self, result: Result) -> Result:
+    def _reference(self, folder: _Runnable) -> Reference:
+        """The answers of the model as the user gave it, or of its part that the user asks for."""
         self._say("running the original")
-        with _Runnable() as folder:
-            original = folder.place(self._read(), "original")
-            reference = Reference(original, samples=self.options.samples, seed=self.options.seed)
-            held_back: list[str] = []
-            while True:
-                self._say("comparing")
-                result.parity = reference.compare(folder.place(result.model, "optimized"))
-                result.held_back = tuple(held_back)
-                if result.parity.status != "mismatch":
-                    return result
-                if not held_back:
-                    self._check_conversion(reference, folder)
-                guilty = self._guilty(reference, folder, frozenset(held_back), result.journal.count)
-                if guilty is None or guilty in held_back:
-                    raise VerificationError(f"the result differs from the original: {result.parity.reason}")
-                held_back.append(guilty)
-                context, seconds = self._optimize(self._prepare(), held_back=frozenset(held_back))
-                result = self._result(context, result.before, seconds)
-
-    def _check_conversion(self, reference: Reference, folder: _Runnable) -> None:
-        if self.options.opset is None:
-            return
-        report = reference.compare(folder.place(self._prepare(), "converted"))
-        if report.status == "mismatch":
-            raise UnsupportedModelError(
-                f"converted to opset {self.options.opset} the model computes something else: {report.reason}",
-                hint="leave the opset as it is",
-            )
-
-    def _guilty(
-        self, reference: Reference, folder: _Runnable, held_back: frozenset[str], count: int
-    ) -> str | None:
-        """The key of the first rewrite after which the outputs differ, found by halving the fuel."""
-        right, wrong = 0, count
-        context = None
-        while wrong - right > 1:
-            middle = (right + wrong) // 2
-            self._say(f"looking for the wrong rewrite ({right} to {wrong})")
-            context, _ = self._optimize(self._prepare(), middle, held_back)
-            if reference.compare(folder.place(context.model, "bisected")).status == "mismatch":
-                wrong = middle
-            else:
-                right = middle
-        context, _ = self._optimize(self._prepare(), wrong, held_back)
-        rewrites = list(context.journal.rewrites())
-        return rewrites[wrong - 1].key if 0 < wrong <= len(rewrites) else None
+        options = self.options
+        asked = options.freeze or options.outputs or options.drop_outputs or options.input_shapes
+        original = folder.place(self._read(), "original") if asked else self.source
+        if not isinstance(original, ModelProto):
+            original = Path(original)
+        reference = Reference(original, samples=options.samples, seed=options.seed)
+        if options.opset is not None:
+            report = reference.compare(folder.place(self._convert(self._read()), "converted"))
+            if report.status == "mismatch":
+                raise UnsupportedModelError(
+                    f"converted to opset {options.opset} the model computes something else: {report.reason}",
+                    hint="leave the opset as it is",
+                )
+        return reference
 
     def _say(self, what: str) -> None:
         """Report a step; one that comes again, as passes do in later rounds, does not count as progress."""

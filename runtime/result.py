@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,8 @@ class Result:
     """An optimized model with the account of how it came about.
 
     model: the IR. journal: every rewrite and remark. before, after: what the model held and holds. pipeline: what ran,
-    as text. parity: the proof, None with verify="off". held_back: rewrites that were found to be wrong and taken back.
+    as text. parity: the proof, None with verify="off". held_back: rewrites that were found to be wrong and taken back,
+    with what they did.
     seconds: of the optimization alone. source, saved: paths of the files read and written, "" if there are none.
     """
 
@@ -35,7 +36,7 @@ class Result:
     pipeline: str
     target: str = "onnx"
     parity: ParityReport | None = None
-    held_back: tuple[str, ...] = ()
+    held_back: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
     verify_seconds: float = 0.0
     source: str = ""

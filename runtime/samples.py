@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import itertools
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from onnx import GraphProto, ModelProto, TensorProto, ValueInfoProto
+from onnx import ModelProto, TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 
 from ..compiler.errors import OptionError
+from .input_roles import Role, all_nodes, roles_of
+from .input_sizes import (
+    Sizes,
+    other_sizes,
+    ranks_to_try,
+    required_inputs,
+    shapes_of,
+    size_choices,
+    sizes_in,
+    tensor_type,
+)
 
-Feeds = dict[str, np.ndarray]
-KINDS = ("normal", "wide", "negative", "zero", "edges")
-_SIZES = (2, 3, 16, 5, 32, 64, 1, 8, 128, 224, 7, 320, 512, 256)
+Feeds = dict[str, Any]
+_FIRST = "normal"
+KINDS = (_FIRST, "wide", "negative", "zero", "edges", "special")
 _LARGEST = 1 << 26  # elements of one input; a size beyond it is not tried
+_STEPS = (2, 3, 4, -1)  # to the second size of a symbol: a factor, or one more
+_NOT_DRAWN = "its inputs are of types that are not drawn"
+_FREE = Role()
+# Operators of which neither the specification nor the kernels agree what NaN gives
+_NO_NAN = frozenset({"MaxPool"})
+_INTEGERS = frozenset(np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64))
+_TRIES = 120  # of sizes, for each bound on the integers
+_BOUNDS = (None, 3, 1, 0)  # tighter and tighter bounds on integers, for models that look up what we cannot see
 
 
 @dataclass
@@ -26,7 +46,7 @@ class Sample:
 
     kind: str
     feeds: Feeds
-    sizes: dict[str, int] = field(default_factory=dict)
+    sizes: Sizes = field(default_factory=dict)
 
     def __str__(self) -> str:
         sizes = ", ".join(f"{k}={v}" for k, v in self.sizes.items())
@@ -39,129 +59,175 @@ def load_samples(path: Path) -> list[Sample]:
     Raises:
         OptionError: the file cannot be read.
     """
+    grouped: dict[int, Feeds] = {}
     try:
         with np.load(path, allow_pickle=False) as archive:
-            grouped: dict[int, Feeds] = {}
             for key in archive.files:
                 number, bar, name = key.partition("|")
-                index = int(number) if bar and number.isdigit() else 0
-                grouped.setdefault(index, {})[name if bar and number.isdigit() else key] = archive[key]
-    except (OSError, ValueError) as error:
+                numbered = bool(bar) and number.isdigit()
+                grouped.setdefault(int(number) if numbered else 0, {})[name if numbered else key] = archive[key]
+    except Exception as error:
         raise OptionError(f"samples '{path}' cannot be read: {error}", hint="give an .npz file") from error
     return [Sample("real", grouped[i]) for i in sorted(grouped)]
 
 
-def required_inputs(graph: GraphProto) -> list[ValueInfoProto]:
-    """Inputs without a default."""
-    defaults = {t.name for t in graph.initializer} | {t.values.name for t in graph.sparse_initializer}
-    return [i for i in graph.input if i.name not in defaults]
+def offer_samples(
+    model: ModelProto, seed: int, real: Feeds | None, attempt: Callable[[Sample], str], stop: Callable[[], bool]
+) -> str:
+    """Draw samples and hand them to `attempt` until two sizes of every symbol have been run with every kind.
+
+    Args:
+        real: inputs that the model runs on, whose sizes are tried first.
+        attempt: runs a sample and says why that failed, "" if it did not.
+        stop: asked after every sample; True ends the search.
+
+    Returns:
+        Why the last rejected sample was, "" if none was.
+    """
+    search = _Search(model, seed, real, attempt, stop)
+    bounds = _BOUNDS if search.drawing.has_integers else _BOUNDS[:1]
+    for rank, bound in itertools.product(ranks_to_try(model.graph), bounds):
+        if search.run(rank, bound):
+            break
+    return search.failure
 
 
-def symbols_of(graph: GraphProto) -> list[str]:
-    """Symbolic dimensions of the inputs; unnamed ones are called after their input and axis."""
-    names: dict[str, None] = {}
-    for info in required_inputs(graph):
-        for axis, dim in enumerate(info.type.tensor_type.shape.dim):
-            if dim.WhichOneof("value") != "dim_value":
-                names[_symbol(info, axis)] = None
-    return list(names)
+class _Search:
+    def __init__(
+        self, model: ModelProto, seed: int, real: Feeds | None, attempt: Callable[[Sample], str],
+        stop: Callable[[], bool],
+    ) -> None:  # fmt: skip
+        self.drawing = _Drawing(model, seed)
+        self._known = [] if real is None else [sizes_in(model.graph, real)]
+        self.failure = ""
+        self._graph, self._attempt, self._stop = model.graph, attempt, stop
+        self._stopped = False
+
+    def run(self, rank: int, bound: int | None) -> bool:
+        """Try sizes; True if the model runs with some."""
+        choices = itertools.islice(itertools.chain(self._known, size_choices(self._graph, rank)), _TRIES)
+        first = next((sizes for sizes in choices if self._offer(_FIRST, rank, bound, sizes)), None)
+        if first is None:
+            return False
+        chosen = [first]
+        for name in (None, *first) if first else ():
+            if name is None or all(sizes[name] == first[name] for sizes in chosen):
+                others = (other_sizes(first, name, step) for step in _STEPS)
+                chosen += itertools.islice((s for s in others if self._offer(_FIRST, rank, bound, s)), 1)
+        if first:
+            self._offer(_FIRST, rank, bound, dict.fromkeys(first, 1))
+        for kind, sizes in itertools.product(self.drawing.kinds, chosen):
+            if kind != _FIRST:
+                self._offer(kind, rank, bound, sizes)
+        return True
+
+    def _offer(self, kind: str, rank: int, bound: int | None, sizes: Sizes) -> bool:
+        if self._stopped:
+            return False
+        sample = self.drawing.sample(kind, rank, bound, sizes)
+        problem = _NOT_DRAWN if sample is None else self._attempt(sample)
+        self.failure = problem or self.failure
+        self._stopped = self._stop()
+        return not problem
 
 
-def _symbol(info: ValueInfoProto, axis: int) -> str:
-    return info.type.tensor_type.shape.dim[axis].dim_param or f"{info.name}.{axis}"
+class _Drawing:
+    """Draws the inputs of one model."""
 
+    def __init__(self, model: ModelProto, seed: int) -> None:
+        self._graph, self._seed, self._roles = model.graph, seed, roles_of(model)
+        ops = {node.op_type for graph in (model.graph, *model.functions) for node in all_nodes(graph)}
+        self.kinds = [kind for kind in KINDS if kind != "special" or not ops & _NO_NAN]
 
-def size_choices(graph: GraphProto) -> Iterator[dict[str, int]]:
-    """Sizes for the symbolic dimensions to try: leading axes small, the others from short to image-like."""
-    names = symbols_of(graph)
-    leading = {_symbol(i, 0) for i in required_inputs(graph) if len(i.type.tensor_type.shape.dim) > 1}
-    if not names:
-        yield {}
-        return
-    for size in _SIZES:
-        for lead in (2, 1):
-            yield {name: lead if name in leading else size for name in names}
-    for lead, size in itertools.product((1, 2), _SIZES):
-        yield {name: size if name in leading else lead for name in names}
+    @property
+    def has_integers(self) -> bool:
+        kinds = [tensor_type(info.type) for info in required_inputs(self._graph)]
+        return any(k is not None and _numpy_type(k.elem_type) in _INTEGERS for k in kinds)
 
-
-def draw(graph: GraphProto, kind: str, sizes: dict[str, int], seed: int) -> Feeds | None:
-    """One set of inputs; None if the model has inputs that are no tensors or would be absurdly large."""
-    feeds: Feeds = {}
-    for info in required_inputs(graph):
-        if not info.type.HasField("tensor_type"):
+    def sample(self, kind: str, rank: int, bound: int | None, sizes: Sizes) -> Sample | None:
+        """One set of inputs; None if the model has inputs that are no tensors or would be absurdly large."""
+        shapes = shapes_of(self._graph, rank, sizes)
+        if shapes is None:
             return None
-        dims = info.type.tensor_type.shape.dim
-        shape = tuple(
-            d.dim_value if d.WhichOneof("value") == "dim_value" else sizes[_symbol(info, axis)]
-            for axis, d in enumerate(dims)
-        )
-        if int(np.prod(shape, dtype=object)) > _LARGEST:
-            return None
-        generator = np.random.default_rng([seed, zlib.crc32(f"{info.name}/{kind}".encode())])
-        array = _array(generator, info.type.tensor_type.elem_type, shape, kind, _index_limit(graph, info.name))
-        if array is None:
-            return None
-        feeds[info.name] = np.asarray(array)  # arithmetic on rank 0 gives scalars
-    return feeds
+        feeds: Feeds = {}
+        for info in required_inputs(self._graph):
+            tensor, shape = tensor_type(info.type), shapes[info.name]
+            if tensor is None or int(np.prod(shape, dtype=object)) > _LARGEST:
+                return None
+            number = zlib.crc32(f"{info.name}/{kind}".encode())
+            generator = np.random.default_rng([self._seed + KINDS.index(kind), number])
+            role = self._roles[info.name]
+            if bound is not None:
+                role = Role(max(role.lowest or 0, 0), bound if role.highest is None else min(bound, role.highest))
+            array = draw(generator, tensor.elem_type, shape, kind, role)
+            if array is None:
+                return None
+            is_list = info.type.WhichOneof("value") == "sequence_type"
+            feeds[info.name] = [array, array[..., ::-1] if array.ndim else array] if is_list else array
+        return Sample(kind, feeds, sizes)
 
 
-def _array(
-    generator: np.random.Generator, dtype: int, shape: tuple[int, ...], kind: str, limit: int
+def draw(
+    generator: np.random.Generator, dtype: int, shape: tuple[int, ...], kind: str, role: Role = _FREE
 ) -> np.ndarray | None:
+    """An array of one kind; None if numpy or ONNX Runtime's Python interface does not know the type."""
     if dtype == TensorProto.STRING:
         words = np.array(["", "a", "planish", "Ünïcode 7"], dtype=object)
         return np.asarray(words[generator.integers(0, len(words), shape)], dtype=object).reshape(shape)
-    try:
-        numpy_type = np.dtype(tensor_dtype_to_np_dtype(dtype))
-    except (KeyError, TypeError):
+    numpy_type = _numpy_type(dtype)
+    if numpy_type is None:
         return None
     if dtype == TensorProto.BOOL:
         return np.zeros(shape, bool) if kind == "zero" else np.asarray(generator.random(shape) < 0.7)
-    if numpy_type.kind in "iu":
-        if kind == "zero":
-            return np.zeros(shape, numpy_type)
-        highest = min(limit, int(np.iinfo(numpy_type).max))
-        if kind == "edges":
-            return generator.choice(np.array([0, highest]), shape).astype(numpy_type)
-        return generator.integers(0, highest + 1, shape).astype(numpy_type)
-    numbers = generator.standard_normal(shape)
+    if numpy_type in _INTEGERS:
+        return np.asarray(_integers(generator, numpy_type, shape, kind, role))  # of rank 0 they are scalars
+    return np.asarray(_floats(generator, shape, kind, numpy_type))
+
+
+def _integers(
+    generator: np.random.Generator, numpy_type: np.dtype, shape: tuple[int, ...], kind: str, role: Role
+) -> np.ndarray:
+    """Integers of a role; free ones may be negative, and at the edges as large as the type allows."""
+    largest = int(np.iinfo(numpy_type).max)
+    smallest = -largest if numpy_type.kind == "i" else 0  # the least number has no negative and crashes some divisions
+    free = role.lowest is None
+    lowest = -9 if role.lowest is None else role.lowest
+    highest = 9 if role.highest is None else role.highest
+    if role.telling and kind in (_FIRST, "edges"):
+        return generator.choice(np.array(role.telling), shape).astype(numpy_type)
+    match kind:
+        case "zero":
+            return np.full(shape, 0 if role.telling else max(lowest, 0), numpy_type)
+        case "edges":
+            ends = [smallest, -1, 0, 1, largest] if free else [lowest, highest]
+            return generator.choice(np.array([e for e in ends if smallest <= e <= largest]), shape).astype(numpy_type)
+        case "negative":
+            highest = -1 if free else highest
+        case "wide" if free:
+            lowest, highest = -1000, 1000
+    low, high = max(lowest, smallest), min(highest, largest)
+    return generator.integers(min(low, high), high, shape, endpoint=True).astype(numpy_type)
+
+
+def _floats(generator: np.random.Generator, shape: tuple[int, ...], kind: str, numpy_type: np.dtype) -> np.ndarray:
+    numbers = np.asarray(generator.standard_normal(shape))
     match kind:
         case "wide":
-            numbers *= 10.0 ** generator.uniform(-2, 1.5, shape)
+            numbers = numbers * 10.0 ** generator.uniform(-2, 1.5, shape)
         case "negative":
             numbers = -np.abs(numbers)
         case "zero":
             numbers = np.zeros(shape)
         case "edges":
             numbers = generator.choice(np.array([-1.0, -0.0, 0.0, 0.5, 1.0]), shape)
+        case "special":
+            chosen = generator.choice(np.array([np.nan, np.inf, -np.inf, 1e-40, 3e4]), shape)
+            numbers = np.where(generator.random(shape) < 0.1, chosen, numbers)
     return np.asarray(numbers).astype(numpy_type)
 
 
-_THROUGH = frozenset({"Cast", "Identity", "Unsqueeze", "Squeeze", "Reshape", "Flatten", "Clip", "Transpose", "Add"})
-
-
-def _index_limit(graph: GraphProto, name: str) -> int:
-    """The largest index that an integer input may hold, where it selects rows of a constant table; else 3."""
-    tables = {t.name: t.dims for t in graph.initializer}
-    limits, names = [], {name}
-    for node in graph.node:
-        if node.op_type == "Gather" and len(node.input) == 2 and node.input[1] in names and node.input[0] in tables:
-            axis = next((a.i for a in node.attribute if a.name == "axis"), 0)
-            limits.append(tables[node.input[0]][axis] - 1)
-        elif node.op_type in _THROUGH and node.input and node.input[0] in names:
-            names.update(node.output)
-    return max(min(limits, default=3), 0)
-
-
-def seeded_samples(model: ModelProto, seed: int) -> Iterator[tuple[dict[str, int], Iterator[Sample]]]:
-    """For each choice of sizes, the samples of every kind."""
-    for sizes in size_choices(model.graph):
-
-        def samples(sizes: dict[str, int] = sizes) -> Iterator[Sample]:
-            for number, kind in enumerate(KINDS):
-                feeds = draw(model.graph, kind, sizes, seed + number)
-                if feeds is not None:
-                    yield Sample(kind, feeds, sizes)
-
-        yield sizes, samples()
+def _numpy_type(dtype: int) -> np.dtype | None:
+    try:
+        return np.dtype(tensor_dtype_to_np_dtype(dtype))
+    except (KeyError, TypeError):
+        return None

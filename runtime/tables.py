@@ -44,13 +44,14 @@ def summary_text(account: dict[str, Any]) -> str:
 def summary(account: dict[str, Any]) -> RenderableType:
     """Operators and totals before and after, what each pass did, and whether the numbers are the same."""
     parts: list[RenderableType] = [counts(account), "", passes(account["passes"]), ""]
-    for key in account["held_back"]:
-        parts.append(Text(f"held back, because it changed the numbers: {key}", style="yellow"))
+    for key, reason in account["held_back"].items():
+        parts.append(Text(f"taken back: {key}: {reason}", style="yellow"))
     findings = Counter(r["text"] for r in account["remarks"] if r["kind"] == "analysis")
     for text, number in findings.items():
         places = f" ({number} places)" if number > 1 else ""
         parts.append(Text(f"found: {text}{places}", style="yellow"))
     parts.append(parity_line(account["parity"]))
+    parts.extend(Text(note, style="dim") for note in (account["parity"] or {}).get("notes", ()))
     return Group(*parts)
 
 
