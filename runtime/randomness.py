@@ -5,9 +5,10 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import onnx
-from onnx import ModelProto, NodeProto
+from onnx import ModelProto, NodeProto, TensorProto, numpy_helper
 from onnx.helper import make_attribute
 
 _RANDOM = frozenset(
@@ -16,14 +17,30 @@ _RANDOM = frozenset(
 
 
 def random_nodes(model: ModelProto) -> Iterator[NodeProto]:
-    """Nodes that draw random numbers, or may (a Dropout that is told its mode), bodies and functions included."""
-    stack = [model.graph.node, *(function.node for function in model.functions)]
+    """Nodes that draw random numbers, bodies and functions included."""
+    off: set[str] = set()
+    nodes: list[NodeProto] = []
+    stack: list[Any] = [model.graph, *model.functions]
     while stack:
-        for node in stack.pop():
-            trained = node.op_type == "Dropout" and len(node.input) > 2
-            if (node.op_type in _RANDOM or trained) and node.domain in ("", "ai.onnx"):
-                yield node
-            stack.extend(a.g.node for a in node.attribute if a.HasField("g"))
+        graph = stack.pop()
+        off |= {t.name for t in getattr(graph, "initializer", ()) if _is_false(t)}
+        for node in graph.node:
+            nodes.append(node)
+            stack.extend(a.g for a in node.attribute if a.HasField("g"))
+            if node.op_type == "Constant" and any(a.HasField("t") and _is_false(a.t) for a in node.attribute):
+                off.add(node.output[0])
+    for node in nodes:
+        if node.domain in ("", "ai.onnx") and (node.op_type in _RANDOM or _trains(node, off)):
+            yield node
+
+
+def _is_false(tensor: TensorProto) -> bool:
+    return tensor.data_type == TensorProto.BOOL and not numpy_helper.to_array(tensor).any()
+
+
+def _trains(node: NodeProto, off: set[str]) -> bool:
+    """True if a Dropout is in training mode, or may be told to."""
+    return node.op_type == "Dropout" and len(node.input) > 2 and node.input[2] != "" and node.input[2] not in off
 
 
 def draws_random_numbers(model: ModelProto) -> bool:
@@ -35,6 +52,6 @@ def seeded(model: ModelProto | Path) -> ModelProto:
     copy = onnx.load(str(model)) if isinstance(model, Path) else ModelProto.FromString(model.SerializeToString())
     for node in random_nodes(copy):
         if not any(a.name == "seed" for a in node.attribute):
-            name = node.name or node.output[0]
-            node.attribute.append(make_attribute("seed", float(zlib.crc32(name.encode()) % (1 << 20))))
+            number = zlib.crc32((node.name or node.output[0]).encode()) % (1 << 20)
+            node.attribute.append(make_attribute("seed", number if node.op_type == "Dropout" else float(number)))
     return copy

@@ -33,8 +33,8 @@ _LARGEST = 1 << 26  # elements of one input; a size beyond it is not tried
 _STEPS = (2, 3, 4, -1)  # to the second size of a symbol: a factor, or one more
 _NOT_DRAWN = "its inputs are of types that are not drawn"
 _FREE = Role()
-# Operators of which neither the specification nor the kernels agree what NaN gives
-_NO_NAN = frozenset({"MaxPool"})
+# Operators on NaN whose specification says nothing and whose kernels differ: recurrent ones clip before they squash
+_UNDEFINED_ON_NAN = frozenset({"MaxPool", "LSTM", "GRU", "RNN"})
 _INTEGERS = frozenset(np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64))
 _TRIES = 120  # of sizes, for each bound on the integers
 _BOUNDS = (None, 3, 1, 0)  # tighter and tighter bounds on integers, for models that look up what we cannot see
@@ -69,6 +69,12 @@ def load_samples(path: Path) -> list[Sample]:
     except Exception as error:
         raise OptionError(f"samples '{path}' cannot be read: {error}", hint="give an .npz file") from error
     return [Sample("real", grouped[i]) for i in sorted(grouped)]
+
+
+def is_defined_on_nan(model: ModelProto) -> bool:
+    """True if what the model gives for NaN does not depend on the choice of a kernel."""
+    nodes = (node for graph in (model.graph, *model.functions) for node in all_nodes(graph))
+    return not any(node.op_type in _UNDEFINED_ON_NAN for node in nodes)
 
 
 def offer_samples(
@@ -136,8 +142,7 @@ class _Drawing:
 
     def __init__(self, model: ModelProto, seed: int) -> None:
         self._graph, self._seed, self._roles = model.graph, seed, roles_of(model)
-        ops = {node.op_type for graph in (model.graph, *model.functions) for node in all_nodes(graph)}
-        self.kinds = [kind for kind in KINDS if kind != "special" or not ops & _NO_NAN]
+        self.kinds = [kind for kind in KINDS if kind != "special" or is_defined_on_nan(model)]
 
     @property
     def has_integers(self) -> bool:
