@@ -33,67 +33,73 @@ class OutputError:
     relative: float
 
 
-def compare_output(name: str, want: Any, got: Any) -> tuple[str, OutputError | None]:
-    """(what is wrong or "", the error of a floating output)."""
+@dataclass(frozen=True)
+class Comparison:
+    """Of one output on one sample. problem: what is wrong, "" if nothing. error: of a floating output."""
+
+    problem: str = ""
+    error: OutputError | None = None
+
+
+def compare_output(name: str, want: Any, got: Any) -> Comparison:
+    """Compare an output of the original with that of the optimized model. 0.0 and -0.0 are the same."""
     if isinstance(want, list | tuple) or isinstance(got, list | tuple):
         return _compare_sequences(name, want, got)
     if isinstance(want, dict) and isinstance(got, dict):
         return _compare_maps(name, want, got)
     if want is None or got is None or isinstance(want, dict) or isinstance(got, dict):
-        return ("" if identical(want, got) else "values differ"), None
+        return Comparison("" if identical(want, got) else "values differ")
     want, got = np.asarray(want), np.asarray(got)
     if want.dtype != got.dtype:
-        return f"type {want.dtype} became {got.dtype}", None
+        return Comparison(f"type {want.dtype} became {got.dtype}")
     if want.shape != got.shape:
-        return f"shape {list(want.shape)} became {list(got.shape)}", None
+        return Comparison(f"shape {list(want.shape)} became {list(got.shape)}")
     if want.dtype.name not in TOLERANCES:
         different = int((want != got).sum())
-        return (f"{different} of {want.size} elements differ" if different else ""), None
+        return Comparison(f"{different} of {want.size} elements differ" if different else "")
     return _compare_floats(name, want, got)
 
 
-def _compare_sequences(name: str, want: Any, got: Any) -> tuple[str, OutputError | None]:
+def _compare_sequences(name: str, want: Any, got: Any) -> Comparison:
     if not isinstance(want, list | tuple) or not isinstance(got, list | tuple) or len(want) != len(got):
-        return "the sequence has another length", None
-    worst: OutputError | None = None
-    for a, b in zip(want, got, strict=True):
-        problem, error = compare_output(name, a, b)
-        if problem:
-            return problem, None
-        if error is not None and (worst is None or error.relative > worst.relative):
-            worst = error
-    return "", worst
+        return Comparison("the sequence has another length")
+    found = [compare_output(name, a, b) for a, b in zip(want, got, strict=True)]
+    wrong = next((one for one in found if one.problem), None)
+    if wrong is not None:
+        return Comparison(wrong.problem)
+    errors = [one.error for one in found if one.error is not None]
+    return Comparison("", max(errors, key=lambda e: e.relative, default=None))
 
 
-def _compare_maps(name: str, want: dict, got: dict) -> tuple[str, OutputError | None]:
+def _compare_maps(name: str, want: dict, got: dict) -> Comparison:
     if list(want) != list(got):
-        return "the map has other keys", None
+        return Comparison("the map has other keys")
     values = [np.array(list(one.values())) for one in (want, got)]
     if values[0].dtype == np.float64:  # how Python holds the float32 numbers of a map
         values = [v.astype(np.float32) for v in values]
     return compare_output(name, *values)
 
 
-def _compare_floats(name: str, want: np.ndarray, got: np.ndarray) -> tuple[str, OutputError | None]:
+def _compare_floats(name: str, want: np.ndarray, got: np.ndarray) -> Comparison:
     reference, result = want.astype(np.float64), got.astype(np.float64)
     if not np.array_equal(np.isnan(reference), np.isnan(result)):
-        return "NaN stands in other places", None
+        return Comparison("NaN stands in other places")
     infinite = np.isinf(reference) | np.isinf(result)
     if not np.array_equal(reference[infinite], result[infinite]):
-        return "infinity stands in other places", None
+        return Comparison("infinity stands in other places")
     finite = np.isfinite(reference)
     scale = local_scale(reference)[finite]
     reference, result = reference[finite], result[finite]
     if np.array_equal(reference, result):
-        return "", OutputError(name, 0.0, 0.0)
+        return Comparison("", OutputError(name, 0.0, 0.0))
     largest = float(np.abs(reference).max())
     worst = float(np.abs(reference - result).max())
     error = OutputError(name, worst, worst / largest if largest else np.inf)
     if not largest:
-        return f"zeros became up to {worst:.3g}", error
+        return Comparison(f"zeros became up to {worst:.3g}", error)
     if _polygraphy_agrees(name, reference / scale, result / scale, TOLERANCES[want.dtype.name]):
-        return "", error
-    return f"largest difference {worst:.3g} at a scale of {largest:.3g}", error
+        return Comparison("", error)
+    return Comparison(f"largest difference {worst:.3g} at a scale of {largest:.3g}", error)
 
 
 def _polygraphy_agrees(name: str, reference: np.ndarray, result: np.ndarray, tolerance: float) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ _RANKS = (2, 4, 3, 1, 0, 5)  # to try for an input of unknown rank
 # unlike sizes for the symbols beyond the batch
 _SPREADS = ((5, 7, 4, 6, 3), (64, 96, 32, 128, 160), (16, 24, 8, 40, 32))
 _EQUAL = (3, 16, 2, 5, 32, 64, 1, 8, 128, 224, 7, 320, 512, 256, 640, 1600, 16000)
+_PRODUCT = 1 << 20  # of all sizes: what a model makes of them may be as large as that many times its channels
 _SMALL = (2, 3, 5, 1)  # for symbols that must add up
 
 
@@ -96,7 +98,7 @@ def size_choices(graph: GraphProto, rank: int) -> Iterator[Sizes]:
     seen = set()
     for sizes in _choices(list(leading), [name for name in others if name not in leading]):
         key = tuple(sizes.items())
-        if key not in seen:
+        if key not in seen and prod(sizes.values()) <= _PRODUCT:
             seen.add(key)
             yield sizes
 

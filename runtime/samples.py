@@ -14,7 +14,7 @@ from onnx import ModelProto, TensorProto
 from onnx.helper import tensor_dtype_to_np_dtype
 
 from ..compiler.errors import OptionError
-from .input_roles import Role, all_nodes, roles_of
+from .input_roles import Role, op_types, roles_of
 from .input_sizes import (
     Sizes,
     other_sizes,
@@ -27,17 +27,26 @@ from .input_sizes import (
 )
 
 Feeds = dict[str, Any]
+Bound = tuple[int, int]
 _FIRST = "normal"
-KINDS = (_FIRST, "wide", "negative", "zero", "edges", "special")
+KINDS = (_FIRST, "wide", "negative", "zero", "edges", "nan")
 _LARGEST = 1 << 26  # elements of one input; a size beyond it is not tried
 _STEPS = (2, 3, 4, -1)  # to the second size of a symbol: a factor, or one more
 _NOT_DRAWN = "its inputs are of types that are not drawn"
 _FREE = Role()
-# Operators on NaN whose specification says nothing and whose kernels differ: recurrent ones clip before they squash
-_UNDEFINED_ON_NAN = frozenset({"MaxPool", "LSTM", "GRU", "RNN"})
+_SUMMED = Role(-1000, 1000)
 _INTEGERS = frozenset(np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64))
+_CHOICES = _INTEGERS | {np.dtype(bool)}
+# Operators on NaN whose specification says nothing and whose kernels differ: recurrent ones clip before they squash
+_UNDEFINED_ON_NAN = frozenset({"MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "LSTM", "GRU", "RNN"})
+# Operators whose kernels saturate or wrap, as they like, when a sum of integers overflows
+_SUMS = frozenset({
+    "Conv", "ConvInteger", "CumSum", "Einsum", "Gemm", "MatMul", "MatMulInteger", "Mean", "ReduceL1", "ReduceL2",
+    "ReduceLogSum", "ReduceMean", "ReduceProd", "ReduceSum", "ReduceSumSquare", "Sum",
+})  # fmt: skip
 _TRIES = 120  # of sizes, for each bound on the integers
-_BOUNDS = (None, 3, 1, 0)  # tighter and tighter bounds on integers, for models that look up what we cannot see
+# Tighter and tighter bounds on integers, for models that look up what we cannot see
+_BOUNDS: tuple[Bound | None, ...] = (None, (0, 3), (1, 1), (0, 0))
 
 
 @dataclass
@@ -73,8 +82,7 @@ def load_samples(path: Path) -> list[Sample]:
 
 def is_defined_on_nan(model: ModelProto) -> bool:
     """True if what the model gives for NaN does not depend on the choice of a kernel."""
-    nodes = (node for graph in (model.graph, *model.functions) for node in all_nodes(graph))
-    return not any(node.op_type in _UNDEFINED_ON_NAN for node in nodes)
+    return not op_types(model) & _UNDEFINED_ON_NAN
 
 
 def offer_samples(
@@ -91,7 +99,7 @@ def offer_samples(
         Why the last rejected sample was, "" if none was.
     """
     search = _Search(model, seed, real, attempt, stop)
-    bounds = _BOUNDS if search.drawing.has_integers else _BOUNDS[:1]
+    bounds = _BOUNDS if search.drawing.has_choices else _BOUNDS[:1]
     for rank, bound in itertools.product(ranks_to_try(model.graph), bounds):
         if search.run(rank, bound):
             break
@@ -109,10 +117,12 @@ class _Search:
         self._graph, self._attempt, self._stop = model.graph, attempt, stop
         self._stopped = False
 
-    def run(self, rank: int, bound: int | None) -> bool:
+    def run(self, rank: int, bound: Bound | None) -> bool:
         """Try sizes; True if the model runs with some."""
         choices = itertools.islice(itertools.chain(self._known, size_choices(self._graph, rank)), _TRIES)
-        first = next((sizes for sizes in choices if self._offer(_FIRST, rank, bound, sizes)), None)
+        # As a last resort the model may run on nothing but zeros, with which conditions are false.
+        kinds = (_FIRST, "zero") if bound == _BOUNDS[-1] else (_FIRST,)
+        first = next((s for s in choices if any(self._offer(kind, rank, bound, s) for kind in kinds)), None)
         if first is None:
             return False
         chosen = [first]
@@ -127,7 +137,7 @@ class _Search:
                 self._offer(kind, rank, bound, sizes)
         return True
 
-    def _offer(self, kind: str, rank: int, bound: int | None, sizes: Sizes) -> bool:
+    def _offer(self, kind: str, rank: int, bound: Bound | None, sizes: Sizes) -> bool:
         if self._stopped:
             return False
         sample = self.drawing.sample(kind, rank, bound, sizes)
@@ -142,14 +152,16 @@ class _Drawing:
 
     def __init__(self, model: ModelProto, seed: int) -> None:
         self._graph, self._seed, self._roles = model.graph, seed, roles_of(model)
-        self.kinds = [kind for kind in KINDS if kind != "special" or is_defined_on_nan(model)]
+        self._sums = bool(op_types(model) & _SUMS)
+        self.kinds = [kind for kind in KINDS if kind != "nan" or is_defined_on_nan(model)]
 
     @property
-    def has_integers(self) -> bool:
+    def has_choices(self) -> bool:
+        """True if an input may be an index, a size, or the condition of a branch."""
         kinds = [tensor_type(info.type) for info in required_inputs(self._graph)]
-        return any(k is not None and _numpy_type(k.elem_type) in _INTEGERS for k in kinds)
+        return any(k is not None and _numpy_type(k.elem_type) in _CHOICES for k in kinds)
 
-    def sample(self, kind: str, rank: int, bound: int | None, sizes: Sizes) -> Sample | None:
+    def sample(self, kind: str, rank: int, bound: Bound | None, sizes: Sizes) -> Sample | None:
         """One set of inputs; None if the model has inputs that are no tensors or would be absurdly large."""
         shapes = shapes_of(self._graph, rank, sizes)
         if shapes is None:
@@ -162,8 +174,10 @@ class _Drawing:
             number = zlib.crc32(f"{info.name}/{kind}".encode())
             generator = np.random.default_rng([self._seed + KINDS.index(kind), number])
             role = self._roles[info.name]
+            if self._sums and role.lowest is None:
+                role = _SUMMED
             if bound is not None:
-                role = Role(max(role.lowest or 0, 0), bound if role.highest is None else min(bound, role.highest))
+                role = Role(*bound)
             array = draw(generator, tensor.elem_type, shape, kind, role)
             if array is None:
                 return None
@@ -205,7 +219,7 @@ def _integers(
             return np.full(shape, 0 if role.telling else max(lowest, 0), numpy_type)
         case "edges":
             ends = [smallest, -1, 0, 1, largest] if free else [lowest, highest]
-            return generator.choice(np.array([e for e in ends if smallest <= e <= largest]), shape).astype(numpy_type)
+            return generator.choice(np.array([min(max(e, smallest), largest) for e in ends]), shape).astype(numpy_type)
         case "negative":
             highest = -1 if free else highest
         case "wide" if free:
@@ -218,16 +232,17 @@ def _floats(generator: np.random.Generator, shape: tuple[int, ...], kind: str, n
     numbers = np.asarray(generator.standard_normal(shape))
     match kind:
         case "wide":
-            numbers = numbers * 10.0 ** generator.uniform(-2, 1.5, shape)
+            # Large, but not so large that an exponential overflows, for what comes after that proves nothing.
+            largest = 0.3 if numpy_type == np.float16 else 1.0
+            numbers = numbers * 10.0 ** generator.uniform(-2, largest, shape)
         case "negative":
             numbers = -np.abs(numbers)
         case "zero":
             numbers = np.zeros(shape)
         case "edges":
             numbers = generator.choice(np.array([-1.0, -0.0, 0.0, 0.5, 1.0]), shape)
-        case "special":
-            chosen = generator.choice(np.array([np.nan, np.inf, -np.inf, 1e-40, 3e4]), shape)
-            numbers = np.where(generator.random(shape) < 0.1, chosen, numbers)
+        case "nan":
+            numbers = np.where(generator.random(shape) < 0.1, np.nan, numbers)
     return np.asarray(numbers).astype(numpy_type)
 
 

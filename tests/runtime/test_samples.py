@@ -125,12 +125,21 @@ def test_numbers_that_a_model_asks_for_are_drawn() -> None:
     assert {int(sample.feeds["rate"]) for sample in taken} >= {0, 16000}
 
 
-def test_special_numbers_are_among_the_floats() -> None:
+def test_nan_is_among_the_floats_where_it_is_defined() -> None:
     taken, _ = offered("g (float[20,20] x) => (float[20,20] y) { y = Relu(x) }")
-    numbers = next(sample for sample in taken if sample.kind == "special").feeds["x"]
-    assert np.isnan(numbers).any()
-    assert np.isposinf(numbers).any()
-    assert np.isneginf(numbers).any()
+    assert np.isnan(next(sample for sample in taken if sample.kind == "nan").feeds["x"]).any()
+    taken, _ = offered("g (float[20,20] x) => (float[20,20] y) { y = ReduceMax<axes = [0]>(x) }")
+    assert not any(sample.kind == "nan" for sample in taken)
+
+
+def test_sums_of_integers_do_not_overflow() -> None:
+    taken, _ = offered("g (int32[N,8] x) => (int32[N,1] y) <int64[1] a = {1}> { y = ReduceSum(x, a) }")
+    assert max(int(np.abs(sample.feeds["x"]).max()) for sample in taken) < 2**20
+
+
+def test_a_model_that_runs_only_where_a_condition_is_false_gets_one() -> None:
+    taken, _ = offered("g (float[N] x, bool c) => (float[N] y) { y = Relu(x) }", lambda x, c: not c)
+    assert taken
 
 
 def test_sequences_are_drawn() -> None:
