@@ -107,10 +107,13 @@ class Reference:
         self._neighbourhood = Neighbourhood(self._original, session.output_names)
         started = time.perf_counter()
         failure = self._run_real(session, given, started)
+        attempt, stop = functools.partial(self._try, session), functools.partial(self._enough, started)
+        real = self._runs[0].sample.feeds if self._runs else None
         if not self._enough(started):
-            attempt, stop = functools.partial(self._try, session), functools.partial(self._enough, started)
-            real = self._runs[0].sample.feeds if self._runs else None
             failure = offer_samples(proto, seed, real, attempt, stop) or failure
+        if not self._runs and self._contradicted:
+            self._contradicted = _CONTRADICTIONS
+            failure = offer_samples(proto, seed, real, attempt, stop)
         if not self._runs:
             self.reason = f"the original runs on none of the inputs: {failure}"
         elif self._random:

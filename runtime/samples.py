@@ -38,7 +38,9 @@ _SUMMED = Role(-1000, 1000)
 _INTEGERS = frozenset(np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bits in (8, 16, 32, 64))
 _CHOICES = _INTEGERS | {np.dtype(bool)}
 # Operators on NaN whose specification says nothing and whose kernels differ: recurrent ones clip before they squash
-_UNDEFINED_ON_NAN = frozenset({"MaxPool", "GlobalMaxPool", "ReduceMax", "ReduceMin", "LSTM", "GRU", "RNN"})
+_UNDEFINED_ON_NAN = frozenset({
+    "ArgMax", "ArgMin", "GRU", "GlobalMaxPool", "Hardmax", "LSTM", "MaxPool", "RNN", "ReduceMax", "ReduceMin", "TopK",
+})  # fmt: skip
 # Operators whose kernels saturate or wrap, as they like, when a sum of integers overflows
 _SUMS = frozenset({
     "Conv", "ConvInteger", "CumSum", "Einsum", "Gemm", "MatMul", "MatMulInteger", "Mean", "ReduceL1", "ReduceL2",
