@@ -229,7 +229,7 @@ class OpPattern(RootPattern):
             return True
         if self._match_inputs(node, found, swapped=False):
             return True
-        return self.commutative and self._match_inputs(node, found, swapped=True)
+        return self.commutative and len(node.inputs) > 1 and self._match_inputs(node, found, swapped=True)
 
     def _match_inputs(self, node: Node, found: Match, swapped: bool) -> bool:
         assert self.arguments is not None

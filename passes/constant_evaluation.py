@@ -70,8 +70,8 @@ class Evaluation:
     def _in_place(self, node: Node) -> bool:
         tensors = [None if v is None else self._tensor(v) for v in node.inputs]
         first = tensors[0] if tensors else None
-        shape = node.output.shape
-        if node.op in _RETAGS and first is not None and shape is not None and all(isinstance(d, int) for d in shape):
+        shape = node.output.shape if node.op in _RETAGS else None
+        if first is not None and shape is not None and all(isinstance(d, int) for d in shape):
             numbers = tuple(d for d in shape if isinstance(d, int))
             self.results[node.output] = first.reshaped(numbers)
             return True

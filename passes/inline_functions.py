@@ -56,21 +56,23 @@ class InlineFunctions(Pass):
 
     def _inline(self, context: Context, call: Node, function: Graph) -> bool:
         rewriter = self.rewriter(context, call, [call])
+        imported: dict[str, int] = {}
+        committed = False
         try:
             attributes = _bindings(call, function)
-            domains = _foreign_domains(call.graph, function)
+            imported = _foreign_domains(call.graph, function)
+            context.model.opsets.update(imported)  # before the new nodes are made, whose versions these are
             if len(call.inputs) > len(function.inputs) or len(call.outputs) > len(function.outputs):
                 rewriter.refuse("the call does not fit the function")
             given = [*call.inputs, *[None] * (len(function.inputs) - len(call.inputs))]
             hand_over(call, rewriter.inline(function, dict(zip(function.inputs, given)), attributes), rewriter)
+            committed = rewriter.commit()
         except Refusal as refusal:
             context.remark("missed", self.name, call, refusal.reason)
-            return False
-        if not rewriter.commit():
-            return False
-        for domain, version in domains.items():
-            context.model.opsets[domain] = version
-        return True
+        if not committed:
+            for domain in imported:
+                del context.model.opsets[domain]
+        return committed
 
 
 def _bindings(call: Node, function: Graph) -> dict[str, Attribute]:

@@ -6,12 +6,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes
-import numpy as np
 import onnxruntime as ort
-from onnx import ModelProto, TensorProto
+from onnx import ModelProto
 
 from ..compiler.errors import EvaluationError
+from .narrow_types import from_ort, is_narrow, to_ort
 
 ort.set_default_logger_severity(4)
 
@@ -20,7 +19,6 @@ _LEVELS = {
     "basic": ort.GraphOptimizationLevel.ORT_ENABLE_BASIC,
     "all": ort.GraphOptimizationLevel.ORT_ENABLE_ALL,
 }
-_VIEWED = {np.dtype(ml_dtypes.bfloat16): (TensorProto.BFLOAT16, np.uint16)}
 
 
 Described = tuple[tuple[str, str], ...]
@@ -39,7 +37,7 @@ class Session:
         self.input_names: list[str] = [i.name for i in inner.get_inputs()]
         self.output_names: list[str] = [o.name for o in inner.get_outputs()]
         self.interface: Interface = (_described(inner.get_inputs()), _described(inner.get_outputs()))
-        self._plain = not any("bfloat16" in t.type for t in [*inner.get_inputs(), *inner.get_outputs()])
+        self._plain = not any(is_narrow(t.type) for t in [*inner.get_inputs(), *inner.get_outputs()])
 
     def run(self, feeds: Mapping[str, Any]) -> list[Any]:
         """Outputs in order: arrays, lists (sequences) or None (empty optionals).
@@ -50,8 +48,8 @@ class Session:
         try:
             if self._plain:
                 return list(self._inner.run(None, dict(feeds)))
-            given = {name: _to_ort(array) for name, array in feeds.items()}
-            return [_from_ort(v) for v in self._inner.run_with_ort_values(self.output_names, given)]
+            given = {name: to_ort(array) for name, array in feeds.items()}
+            return [from_ort(v) for v in self._inner.run_with_ort_values(self.output_names, given)]
         except Exception as error:
             raise EvaluationError(f"ONNX Runtime failed: {_first_line(error)}") from error
 
@@ -78,19 +76,6 @@ def open_session(model: ModelProto | str | Path, *, level: str = "off", threads:
         return Session(ort.InferenceSession(source, options, providers=["CPUExecutionProvider"]))
     except Exception as error:
         raise EvaluationError(f"ONNX Runtime cannot load the model: {_first_line(error)}") from error
-
-
-def _to_ort(array: np.ndarray) -> Any:
-    viewed = _VIEWED.get(np.asarray(array).dtype)
-    if viewed is None:
-        return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
-    return ort.OrtValue.ortvalue_from_numpy_with_onnx_type(np.ascontiguousarray(array).view(viewed[1]), viewed[0])
-
-
-def _from_ort(value: Any) -> Any:
-    if value.is_tensor() and value.element_type() == TensorProto.BFLOAT16:
-        return value.numpy().view(ml_dtypes.bfloat16)
-    return value.numpy() if value.is_tensor() else value
 
 
 def _first_line(error: Exception) -> str:
