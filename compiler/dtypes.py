@@ -80,3 +80,12 @@ def of_array(array: np.ndarray) -> int:
     if array.dtype.kind in "OUS":
         return STRING
     return int(np_dtype_to_tensor_dtype(array.dtype))
+
+
+@cache
+def numbers_of(dtype: int) -> range:
+    """The numbers that an integer type holds; none for other types."""
+    if dtype not in INTEGER:
+        return range(0)
+    limits = np.iinfo(to_numpy(dtype))  # type: ignore[type-var]
+    return range(int(limits.min), int(limits.max) + 1)

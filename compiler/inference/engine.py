@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from .. import dtypes
 from ..call_order import callees_first
 from ..declarations import declared_facts
 from ..garbage import collection_paused
-from ..graph import Graph, Node, Value
+from ..graph import Graph, Node, Shape, Value
 from ..model import Model
 from ..refusal import Refusal
 from .calls import call_facts
@@ -71,9 +72,15 @@ def _update(value: Value, fact: Facts) -> bool:
         value.dtype, changed = dtype, True
     if shape is not None and shape != value.shape:
         value.shape, changed = shape, True
-    if content is not None and content != value.content:
+    if content is not None and content != value.content and _holds(dtype or value.dtype, content):
         value.content, changed = content, True
     return changed
+
+
+def _holds(dtype: int, content: Shape) -> bool:
+    """False if the arithmetic would have wrapped around, which the numbers of a content do not."""
+    numbers = dtypes.numbers_of(dtype)
+    return not numbers or all(not isinstance(x, int) or x in numbers for x in content)
 
 
 def refresh(nodes: Iterable[Node]) -> list[Node]:
