@@ -39,18 +39,14 @@ class SimplifyShapes(RewritePass):
     """
 
     name: ClassVar[str] = "simplify-shapes"
-    patterns: ClassVar[tuple[OpPattern, ...]] = (op(f"{_PARTS}|Shape"),)
+    patterns: ClassVar[tuple[OpPattern, ...]] = (op("Shape"), op(_PARTS, where=lambda node: _is_symbolic(node.output)))
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         node = match.root
         if node.op == "Shape":
             _ask_earlier(node, rewriter)
             return
-        content = node.output.content
-        if content is None or node.output.rank != 1 or node.output.dtype != dtypes.INT64:
-            rewriter.refuse("")
-        if all(isinstance(dim, int) for dim in content):
-            rewriter.refuse("")
+        content = node.output.content or ()
         sources = list(_sources(node))
         found = _place(content, sources, rewriter)
         if found is not None:
@@ -61,6 +57,13 @@ class SimplifyShapes(RewritePass):
         if node.op != "Concat":
             rewriter.refuse("")
         _merge_parts(node, sources, rewriter)
+
+
+def _is_symbolic(value: Value) -> bool:
+    """True for a vector of int64 whose elements are known as expressions of dimensions, and not all as numbers."""
+    if value.content is None or value.dtype != dtypes.INT64 or value.rank != 1:
+        return False
+    return not all(isinstance(dim, int) for dim in value.content)
 
 
 _Place = tuple[Value, int, int]  # dimensions of a value from one axis to another
