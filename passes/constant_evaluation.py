@@ -20,7 +20,7 @@ from ..compiler.writing import node_proto
 from .exact_kernels import compute
 from .exact_movement import LARGEST, Undefined
 
-_RETAGS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"})
+RETAGS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"})
 _BOUNDED = frozenset({"NonZero", "Unique", "Compress", "TopK", "NonMaxSuppression", "StringSplit"})  # by their inputs
 
 
@@ -70,7 +70,7 @@ class Evaluation:
     def _in_place(self, node: Node) -> bool:
         tensors = [None if v is None else self._tensor(v) for v in node.inputs]
         first = tensors[0] if tensors else None
-        shape = node.output.shape if node.op in _RETAGS else None
+        shape = node.output.shape if node.op in RETAGS else None
         if first is not None and shape is not None and all(isinstance(d, int) for d in shape):
             numbers = tuple(d for d in shape if isinstance(d, int))
             self.results[node.output] = first.reshaped(numbers)

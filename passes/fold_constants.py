@@ -12,10 +12,11 @@ from ..compiler.graph_pass import Context, Pass
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
 from ..compiler.tensor import Tensor
-from .constant_evaluation import Evaluation
+from .constant_evaluation import RETAGS, Evaluation
 from .folding_plan import Plan
 
 _FREE_GROWTH = 4096  # bytes by which a folded value may always be larger than what it replaces
+_LARGE, _MOST_MEMORY = 1 << 20, 1 << 30  # bytes; large results are counted and held in memory up to this sum
 _LOCAL = 1024  # bytes up to which a constant is put into the body that reads it, so that others infer its shapes
 
 
@@ -40,7 +41,8 @@ class FoldConstants(Pass):
         The constants do not become larger than what they replace by more than 4 KiB, or growth and budget allow it: a
         node costs its time at every run, but 64 KiB is what one may cost in the file. What unpacks a weight that the
         file keeps in fewer bits stays, unless the result is no larger. No result is larger than 64 MiB or takes more
-        than 2^30 operations. Reshapes of weights only change the shape that is noted: the elements are not even read.
+        than 2^30 operations, and large ones have 1 GiB in all. Reshapes of weights only change the shape that is noted:
+        the elements are not even read.
 
     Numerics
         Bit-equal to running the node with the same kernel.
@@ -94,6 +96,12 @@ class FoldConstants(Pass):
 
     def _objection(self, context: Context, plan: Plan, leader: Node, size: int) -> str:
         """Why the results of equal nodes should not become constants, "" if they should."""
+        if size > _LARGE and leader.op not in RETAGS:
+            held = context.memory.get(self.name, 0)
+            assert isinstance(held, int)
+            if held + size > _MOST_MEMORY:
+                return "the folded constants would take too much memory"
+            context.memory[self.name] = held + size
         growth = size - plan.freed(plan.classes[leader])
         if growth <= _FREE_GROWTH:
             return ""

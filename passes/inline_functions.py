@@ -10,8 +10,10 @@ import onnx
 from onnx import AttributeProto
 
 from ..compiler.attributes import Attribute, AttributeReference, decode
+from ..compiler.call_order import callees_first
 from ..compiler.graph import Graph, Node
 from ..compiler.graph_pass import Context, Pass
+from ..compiler.model import Model
 from ..compiler.refusal import Refusal
 from .fold_if import hand_over
 
@@ -42,17 +44,22 @@ class InlineFunctions(Pass):
     all: bool = False
 
     def run(self, context: Context, since: int) -> None:
-        model = context.model
-        for key, function in list(model.functions.items()):
-            calls = [node for node in model.nodes() if model.function_of(node) is function]
-            small = sum(node.op != "Constant" for node in function) <= 1
-            if not calls or not (self.all or small or len(calls) == 1):
-                for call in calls[:1]:
-                    context.remark("missed", self.name, call, f"the function has {len(calls)} calls and several nodes")
-                continue
-            done = [self._inline(context, call, function) for call in calls]
-            if all(done):
-                del model.functions[key]
+        if not context.model.functions:
+            return
+        keys = {function: key for key, function in context.model.functions.items()}
+        calls = _calls(context.model)
+        for function in callees_first(context.model):  # so that what is inlined holds no calls that are yet to be
+            if function in calls and self._pays(context, function, calls[function]):
+                done = [self._inline(context, call, function) for call in calls[function]]
+                if all(done):
+                    del context.model.functions[keys[function]]
+
+    def _pays(self, context: Context, function: Graph, calls: list[Node]) -> bool:
+        small = sum(node.op != "Constant" for node in function) <= 1
+        if self.all or small or len(calls) == 1:
+            return True
+        context.remark("missed", self.name, calls[0], f"the function has {len(calls)} calls and several nodes")
+        return False
 
     def _inline(self, context: Context, call: Node, function: Graph) -> bool:
         rewriter = self.rewriter(context, call, [call])
@@ -73,6 +80,15 @@ class InlineFunctions(Pass):
             for domain in imported:
                 del context.model.opsets[domain]
         return committed
+
+
+def _calls(model: Model) -> dict[Graph, list[Node]]:
+    found: dict[Graph, list[Node]] = {}
+    for node in model.nodes():
+        function = model.function_of(node)
+        if function is not None:
+            found.setdefault(function, []).append(node)
+    return found
 
 
 def _bindings(call: Node, function: Graph) -> dict[str, Attribute]:
