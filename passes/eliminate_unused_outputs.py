@@ -10,6 +10,7 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference.movement import split_sizes
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
+from .view_plans import sliced
 
 # op -> the outputs that the operator's specification declares optional
 OPTIONAL_OUTPUTS: dict[str, frozenset[int]] = {
@@ -86,10 +87,4 @@ def _slice_instead(node: Node, read: list[Value], rewriter: Rewriter) -> None:
         rewriter.refuse("it is not known where the part that is read begins and ends")
     numbers = [size for size in known if isinstance(size, int)]
     start, end = sum(numbers[:-1]), sum(numbers)
-    if node.version < 10:
-        sliced = rewriter.op("Slice", [value], starts=[start], ends=[end], axes=[axis])
-    else:
-        limits = [rewriter.ints([number], f"{node.label}.{key}") for key, number in
-                  (("start", start), ("end", end), ("axis", axis))]  # fmt: skip
-        sliced = rewriter.op("Slice", [value, *limits])
-    rewriter.replace(part, sliced)
+    rewriter.replace(part, sliced(value, [(axis, start, end, 1)], rewriter))

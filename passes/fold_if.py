@@ -12,6 +12,7 @@ from ..compiler.inference import content_of
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from .determinism import is_deterministic
+from .handing_over import hand_over
 from .rank_demands import demanded_rank
 
 
@@ -87,22 +88,6 @@ def _drop_negation(node: Node, rewriter: Rewriter) -> None:
         rewriter.refuse("the negated condition has other readers")
     rewriter.set_input(node, 0, negation.inputs[0])
     rewriter.swap_bodies(node, "then_branch", "else_branch")
-
-
-def hand_over(node: Node, results: list[Value | None], rewriter: Rewriter) -> None:
-    """Replace the outputs of a node by values; where a graph output would lose its name, by an Identity of one."""
-    given: set[Value] = set()
-    for old, new in zip(node.outputs, results):
-        if old is not None and new is not None and old.uses:
-            hand_over_one(old, new, rewriter, twice=new in given)
-            given.add(new)
-
-
-def hand_over_one(old: Value, new: Value, rewriter: Rewriter, *, twice: bool = False) -> None:
-    """Replace one value; `twice`: the new one stands for another graph output already."""
-    if old.is_graph_output and (twice or not rewriter.is_new(new)):
-        new = rewriter.op("Identity", [new])
-    rewriter.replace(old, new)
 
 
 def same_graphs(one: Graph, other: Graph) -> bool:

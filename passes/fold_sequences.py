@@ -15,7 +15,8 @@ from ..compiler.inference.axes import axis_within
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from ..compiler.tensor import Tensor
-from .fold_if import hand_over_one
+from .handing_over import hand_over_one
+from .view_plans import unsqueezed
 
 _LONGEST = 1024  # elements that are followed
 
@@ -105,7 +106,7 @@ def _concat(node: Node, rewriter: Rewriter) -> None:
     elif stacks and len(elements) > 1:
         rewriter.refuse("every element would need an Unsqueeze")
     elif stacks:
-        rewriter.replace(node.output, _unsqueezed(elements[0], axis, rewriter))
+        rewriter.replace(node.output, unsqueezed(elements[0], axis, rewriter))
     else:
         rewriter.replace(node.output, rewriter.op("Concat", elements, axis=axis))
 
@@ -246,9 +247,3 @@ def _split_instead(source: Node, rewriter: Rewriter) -> None:
         place = index % len(sizes)
         hand_over_one(reader.output, parts[place], rewriter, twice=place in given)
         given.add(place)
-
-
-def _unsqueezed(value: Value, axis: int, rewriter: Rewriter) -> Value:
-    if rewriter.opset() < 13:
-        return rewriter.op("Unsqueeze", [value], axes=[axis])
-    return rewriter.op("Unsqueeze", [value, rewriter.ints([axis], "axes")])

@@ -14,7 +14,7 @@ from ..compiler.inference.control_flow import through_identities
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from ..compiler.tensor import Tensor
-from .fold_if import hand_over_one
+from .handing_over import hand_over_one
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from ..compiler.symbolic import product
 from ..compiler.tensor import Tensor
-from .fold_if import hand_over_one
+from .handing_over import hand_over
+from .view_plans import unsqueezed
 
 _MOST_TRIPS = 1024
 _LARGEST_EMPTY = 1 << 20
@@ -69,7 +70,7 @@ class UnrollLoop(RewritePass):
             values = results[1 : carried + 1]
             for index in stacked:
                 pieces[index].append(results[index + 1])
-        _hand_over(node, values, rewriter)
+        hand_over(node, values, rewriter)
         for index in stacked:
             output = node.outputs[index]
             if output is not None:
@@ -114,18 +115,10 @@ def _iteration(body: Graph, trip: int, carried: Sequence[Value], rewriter: Rewri
     return [_present(value, rewriter) for value in rewriter.inline(body, bound)]
 
 
-def _hand_over(node: Node, values: Sequence[Value], rewriter: Rewriter) -> None:
-    given: set[Value] = set()
-    for output, value in zip(node.outputs, values):
-        if output is not None and output.uses:
-            hand_over_one(output, value, rewriter, twice=value in given)
-            given.add(value)
-
-
 def _stack(output: Value, piece: Value, pieces: Sequence[Value], rewriter: Rewriter) -> Value:
     if not pieces:
         return _nothing(output, piece, rewriter)
-    first = [_unsqueezed(value, rewriter) for value in pieces]
+    first = [unsqueezed(value, 0, rewriter) for value in pieces]
     return first[0] if len(first) == 1 else rewriter.op("Concat", first, axis=0)
 
 
@@ -138,9 +131,3 @@ def _nothing(output: Value, piece: Value, rewriter: Rewriter) -> Value:
         rewriter.refuse("the loop never runs, and stacks strings")
     extents = [extent for extent in shape if isinstance(extent, int)]
     return rewriter.stand_in(output, Tensor.from_array(np.zeros((0, *extents), dtypes.to_numpy(piece.dtype))))
-
-
-def _unsqueezed(value: Value, rewriter: Rewriter) -> Value:
-    if rewriter.opset() < 13:
-        return rewriter.op("Unsqueeze", [value], axes=[0])
-    return rewriter.op("Unsqueeze", [value, rewriter.ints([0], "axes")])

@@ -88,6 +88,13 @@ def sliced(value: Value, slices: Sequence[tuple[int, int, int, int]], rewriter: 
     return rewriter.op("Slice", [value, *inputs])
 
 
+def unsqueezed(value: Value, axis: int, rewriter: Rewriter) -> Value:
+    """An Unsqueeze by one axis in the form of the graph's opset."""
+    if rewriter.opset() < 13:
+        return rewriter.op("Unsqueeze", [value], axes=[axis])
+    return rewriter.op("Unsqueeze", [value, rewriter.ints([axis], f"{value.name}_axes" if value.name else "axes")])
+
+
 def plan_of(view: View, shape: Shape) -> Plan | None:
     """The cheapest plan that gives `view` with this shape; None if it has no such form."""
     ranges = view.ranges()
