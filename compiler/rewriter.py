@@ -246,6 +246,7 @@ class Rewriter:
         alive = [node for node in touched if node.alive]
         self._changes.touched.extend(alive)
         self._changes.touched.extend(refresh(alive))
+        self._changes.touched.extend(_owners(alive))
         added = tuple((n.op, n.label) for n in self._nodes if n.alive)
         changed = tuple((n.op, n.label) for n in self._edited() if n.alive)
         self._journal.add_rewrite(
@@ -381,6 +382,17 @@ class Rewriter:
         for value in [*self._constants, *self._replacements]:
             drop_unused_initializer(value)
         return tuple(removed)
+
+
+def _owners(nodes: Sequence[Node]) -> list[Node]:
+    """The nodes in whose bodies these lie, at any depth: what they do has changed."""
+    owners: dict[Node, None] = {}
+    for graph in dict.fromkeys(node.graph for node in nodes):
+        owner = graph.owner
+        while owner is not None and owner not in owners:
+            owners[owner] = None
+            owner = owner.graph.owner
+    return list(owners)
 
 
 def _origins(nodes: Sequence[Node]) -> tuple[str, ...]:

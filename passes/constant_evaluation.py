@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..compiler.tensor import Tensor
 from ..compiler.writing import node_proto
 from .exact_kernels import compute
 from .exact_movement import LARGEST, Undefined
+from .folding_plan import Plan
 
 RETAGS = frozenset({"Reshape", "Squeeze", "Unsqueeze", "Flatten", "Identity"})
 _BOUNDED = frozenset({"NonZero", "Unique", "Compress", "TopK", "NonMaxSuppression", "StringSplit"})  # by their inputs
@@ -26,21 +27,21 @@ _BOUNDED = frozenset({"NonZero", "Unique", "Compress", "TopK", "NonMaxSuppressio
 
 @dataclass
 class Evaluation:
-    """What came out: results by value, and the nodes that were not computed.
+    """Computes the nodes of a plan into its results, and notes those that were not computed.
 
     failures: why the backend could not. unsized: nodes whose result may be of any size, as far as is known now.
     """
 
+    plan: Plan
     evaluator: Evaluator | None
-    results: dict[Value, Tensor] = field(default_factory=dict)
     failures: dict[Node, str] = field(default_factory=dict)
     unsized: list[Node] = field(default_factory=list)
 
     def run(self, nodes: Sequence[Node]) -> None:
-        """Compute the nodes, which are in order and read constants, `results` or each other."""
+        """Compute the nodes, which are in order and read constants, results or each other, or equals of these."""
         left: dict[Node, None] = {}
         for node in nodes:
-            if all(v is None or v in self.results or not v.uses for v in node.outputs):
+            if not self._missing(node):
                 continue
             available = all(v is None or self._tensor(v) is not None for v in node.inputs)
             try:
@@ -53,7 +54,8 @@ class Evaluation:
                 if available:
                     self._alone(node)
                 continue
-            if all(v is None or v.producer in left or self._tensor(v) is not None for v in node.inputs):
+            pending = [v for v in node.inputs if v is not None and self._tensor(v) is None]
+            if all(self.plan.canonical(v).producer in left for v in pending):
                 if self._is_bounded(node, available):
                     left[node] = None
                 else:
@@ -65,7 +67,15 @@ class Evaluation:
             self._with_backend(batch)
 
     def _tensor(self, value: Value) -> Tensor | None:
-        return self.results.get(value) or value.constant
+        return self.plan.results.get(self.plan.canonical(value)) or value.constant
+
+    def _missing(self, node: Node) -> list[Value]:
+        """Outputs that somebody reads, of the node or an equal one, and that are not known."""
+        return [
+            value for index, value in enumerate(node.outputs)
+            if value is not None and value not in self.plan.results
+            and any(twin.uses for twin in self.plan.twins(node, index))
+        ]  # fmt: skip
 
     def _in_place(self, node: Node) -> bool:
         tensors = [None if v is None else self._tensor(v) for v in node.inputs]
@@ -73,14 +83,14 @@ class Evaluation:
         shape = node.output.shape if node.op in RETAGS else None
         if first is not None and shape is not None and all(isinstance(d, int) for d in shape):
             numbers = tuple(d for d in shape if isinstance(d, int))
-            self.results[node.output] = first.reshaped(numbers)
+            self.plan.results[node.output] = first.reshaped(numbers)
             return True
         arrays = compute(node, [None if t is None else t.numpy() for t in tensors])
         if arrays is None:
             return False
         for value, array in zip(node.outputs, arrays):
             if value is not None:
-                self.results[value] = Tensor.from_array(array)
+                self.plan.results[value] = Tensor.from_array(array)
         return True
 
     def _alone(self, node: Node) -> None:
@@ -106,7 +116,7 @@ class Evaluation:
             if len(nodes) == 1:
                 self.failures[nodes[0]] = "the backend cannot compute it"
             return False
-        self.results.update(zip(wanted, (Tensor.from_array(np.asarray(a)) for a in arrays), strict=True))
+        self.plan.results.update(zip(wanted, (Tensor.from_array(np.asarray(a)) for a in arrays), strict=True))
         return True
 
     def _is_bounded(self, node: Node, available: bool) -> bool:
@@ -124,20 +134,20 @@ class Evaluation:
 
     def _with_backend(self, nodes: list[Node]) -> None:
         inside = set(nodes)
-        wanted = [
-            v
-            for node in nodes
-            for v in node.outputs
-            if v is not None and any(reader not in inside for reader, _ in v.uses)
-        ]
-        if self._keep(wanted, _model_of(nodes, wanted, self.results), nodes) or len(nodes) == 1:
+        wanted = []
+        for node in nodes:
+            for index, value in enumerate(node.outputs):
+                readers = [reader for twin in self.plan.twins(node, index) for reader, _ in twin.uses]
+                if value is not None and any(reader not in inside for reader in readers):
+                    wanted.append(value)
+        if self._keep(wanted, _model_of(nodes, wanted, self.plan), nodes) or len(nodes) == 1:
             return
         for node in nodes:  # one by one, so that one bad node does not keep the others
             if all(v is None or self._tensor(v) is not None for v in node.inputs):
                 self._with_backend([node])
 
 
-def _model_of(nodes: Iterable[Node], wanted: Sequence[Value], known: Mapping[Value, Tensor]) -> ModelProto:
+def _model_of(nodes: Iterable[Node], wanted: Sequence[Value], plan: Plan) -> ModelProto:
     """A model without inputs that computes the wanted values; values are numbered, so that names cannot clash."""
     names: dict[Value, str] = {}
     protos, initializers = [], []
@@ -145,10 +155,10 @@ def _model_of(nodes: Iterable[Node], wanted: Sequence[Value], known: Mapping[Val
     for node in nodes:
         version, ir_version = node.version, node.graph.model.ir_version
         proto = NodeProto(op_type=node.op_type, domain=node.domain)
-        for value in node.inputs:
+        for value in [None if v is None else plan.canonical(v) for v in node.inputs]:
             if value is not None and value not in names:
                 names[value] = f"c{len(names)}"
-                tensor = known.get(value) or value.constant
+                tensor = plan.results.get(value) or value.constant
                 assert tensor is not None
                 initializers.append(tensor.to_inline_proto(names[value]))
             proto.input.append("" if value is None else names[value])

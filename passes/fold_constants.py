@@ -64,7 +64,7 @@ class FoldConstants(Pass):
         self._say(context, plan.refused)
         judged: set[Node] = set()
         self._judge(context, plan, judged)
-        evaluation = Evaluation(context.evaluator, plan.results)
+        evaluation = Evaluation(plan, context.evaluator)
         evaluation.run(plan.needed())
         for node in evaluation.failures:
             context.unfoldable.update(plan.classes[node])

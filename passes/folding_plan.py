@@ -97,6 +97,17 @@ class Plan:
         tensor = value.constant
         return value if tensor is None or tensor.nbytes > _NUMBERED else tensor.digest()
 
+    def canonical(self, value: Value) -> Value:
+        """The value of the first of several equal nodes."""
+        leader = None if value.producer is None else self.leaders.get(value.producer)
+        found = None if leader is None else leader.outputs[value.index]
+        return value if found is None else found
+
+    def twins(self, node: Node, index: int) -> list[Value]:
+        """What a node of a class and its equals give at one place."""
+        outputs = [member.outputs[index] for member in self.classes[self.leaders[node]]]
+        return [value for value in outputs if value is not None]
+
     def read_outside(self, value: Value) -> bool:
         """True if something that stays in the graph reads the value."""
         return any(not isinstance(r, Node) or r not in self.chosen or r in self.kept for r, _ in value.uses)
