@@ -8,6 +8,7 @@ from .assemble_vectors import AssembleVectors
 from .bypass_concats import BypassConcats
 from .compose_layers_through_concat import ComposeLayersThroughConcat
 from .compose_linear_layers import ComposeLinearLayers
+from .eliminate_broadcasts import EliminateBroadcasts
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_channels import EliminateDeadChannels
 from .eliminate_dead_nodes import EliminateDeadNodes
@@ -96,6 +97,7 @@ _ALL: tuple[type[Pass], ...] = (
     UnrollLoop,
     EliminateNoOps,
     EliminateUnits,
+    EliminateBroadcasts,
     EliminateIdempotents,
     EliminateUnusedOutputs,
     EliminateDefaultInputs,
