@@ -91,7 +91,9 @@ class ChannelEdit:
 
     def _maker(self, node: Node, read: int | None) -> Value:
         """A node that makes the channels; it may read channels of the region too (at input `read`)."""
-        axis = self.region.axes[node.output]
+        axis = self.region.axes.get(node.output)
+        if axis is None:
+            self.rewriter.refuse(f"{node.op} {node.label} makes the channels with a further output")
         if node.op == "Concat":
             if read is not None:
                 self.rewriter.refuse(f"Concat {node.label} reads what it makes")
