@@ -37,9 +37,14 @@ def elements(value: Value | None, sizes: Mapping[str, int] | None = None) -> int
     """Number of elements of a value, with symbols bound to `sizes` or else 1; 0 if the rank is unknown."""
     if value is None or value.shape is None:
         return 0
+    counts = sizes.counts if isinstance(sizes, _Remembering) else None
+    if counts is not None and value in counts:
+        return counts[value]
     count = 1
     for dim in value.shape:
         count *= dim if isinstance(dim, int) else _number(dim, sizes)
+    if counts is not None:
+        counts[value] = max(count, 0)
     return max(count, 0)
 
 
@@ -63,6 +68,14 @@ class EverySymbol(dict[str, int]):
         return self.size
 
 
+class _Remembering(EverySymbol):
+    """Sizes of symbols, and the numbers of elements that were worked out with them, of a model that does not change."""
+
+    def __init__(self, given: Mapping[str, int] | None) -> None:
+        super().__init__(1, given)
+        self.counts: dict[Value, int] = {}
+
+
 def cost_of(node: Node, sizes: Mapping[str, int] | None = None) -> Cost:
     """Cost of one node, bodies left out; symbolic dimensions count as `sizes` says, else as 1."""
     if node.op in FREE_OPS:
@@ -80,7 +93,7 @@ def cost_of(node: Node, sizes: Mapping[str, int] | None = None) -> Cost:
 
 def cost_of_model(model: Model, sizes: Mapping[str, int] | None = None) -> Cost:
     """Cost of the main graph: the dearer branch of an If, a Loop's or Scan's body once, functions by their calls."""
-    return _cost_of_graph(model.graph, sizes, model)
+    return _cost_of_graph(model.graph, _Remembering(sizes), model)
 
 
 def _cost_of_graph(graph: Graph, sizes: Mapping[str, int] | None, model: Model) -> Cost:

@@ -17,11 +17,11 @@ from onnx import ModelProto
 
 from .errors import OptionError, PassError, PlanishError
 from .graph import Node
-from .journal import Fuel, Journal, Remark, key_of
+from .journal import Changes, Fuel, Journal, Remark, key_of
 from .model import Model
 from .pattern import Match, RootPattern
 from .refusal import Refusal
-from .rewriter import Changes, Rewriter
+from .rewriter import Rewriter
 
 
 class Effect(enum.Enum):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -121,3 +121,28 @@ class Fuel:
 
     def holds_back(self, key: str) -> bool:
         return key in self.held_back or key.partition("@")[0] in self.held_back
+
+
+class Changes:
+    """Nodes that rewrites touched, in order; each pass remembers how far it has read.
+
+    commits: how many rewrites there were.
+    """
+
+    def __init__(self) -> None:
+        self.touched: list[Node] = []
+        self.commits = 0
+        self._notes: dict[object, object] = {}
+        self._notes_as_of = (0, 0)
+
+    def record(self, touched: Iterable[Node]) -> None:
+        """Note that a rewrite was applied, and what it touched."""
+        self.commits += 1
+        self.touched.extend(touched)
+
+    def notes(self) -> dict[object, object]:
+        """A place for what was worked out about the graph; empty again after every change."""
+        now = (self.commits, len(self.touched))
+        if now != self._notes_as_of:
+            self._notes, self._notes_as_of = {}, now
+        return self._notes

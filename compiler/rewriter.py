@@ -13,18 +13,11 @@ from .copying import BodyCopy, duplicate
 from .dead_code import Narrowing, drop_unused_initializer, remove_if_dead
 from .graph import Graph, Node, Value
 from .inference.engine import infer_node, outermost_reader, refresh
-from .journal import Fuel, Journal, Remark, Rewrite, key_of
+from .journal import Changes, Fuel, Journal, Remark, Rewrite, key_of
 from .model import Model
 from .refusal import Refusal
 from .target_operators import objection
 from .tensor import Tensor
-
-
-class Changes:
-    """Nodes that rewrites touched, in order; each pass remembers how far it has read."""
-
-    def __init__(self) -> None:
-        self.touched: list[Node] = []
 
 
 class Rewriter:
@@ -59,6 +52,11 @@ class Rewriter:
     def planned(self) -> tuple[list[Node], dict[Value, Value]]:
         """(new nodes, new value -> the value that it is going to replace), for asking what the plan would cost."""
         return list(self._nodes), {new: old for old, new in self._replacements.items()}
+
+    @property
+    def notes(self) -> dict[object, object]:
+        """What passes worked out about the graph as it is now."""
+        return self._changes.notes()
 
     def refuse(self, reason: str) -> NoReturn:
         """Give up this rewrite; the reason becomes a remark."""
@@ -244,16 +242,12 @@ class Rewriter:
             kept.apply(node, touched)  # last, for what dies in the bodies may be read by what was moved
         removed = self._remove_dead(touched)
         alive = [node for node in touched if node.alive]
-        self._changes.touched.extend(alive)
-        self._changes.touched.extend(refresh(alive))
-        self._changes.touched.extend(_owners(alive))
+        self._changes.record([*alive, *refresh(alive), *_owners(alive)])
         added = tuple((n.op, n.label) for n in self._nodes if n.alive)
         changed = tuple((n.op, n.label) for n in self._edited() if n.alive)
-        self._journal.add_rewrite(
-            Rewrite(self._journal.count, self._pass_name, anchor, scope, removed, added, changed, self._note)
-        )
-        text = str(next(reversed(self._journal.runs[-1].rewrites)))
-        self._journal.add_remark(Remark("applied", self._pass_name, anchor, scope, text))
+        rewrite = Rewrite(self._journal.count, self._pass_name, anchor, scope, removed, added, changed, self._note)
+        self._journal.add_rewrite(rewrite)
+        self._journal.add_remark(Remark("applied", self._pass_name, anchor, scope, str(rewrite)))
         return True
 
     def _link_new(self, origins: tuple[str, ...]) -> dict[Node, None]:

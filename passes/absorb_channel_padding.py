@@ -13,9 +13,8 @@ from ..compiler.inference.movement import normalize_axis
 from ..compiler.inference.movement_extent import pad_amounts
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from ..compiler.segments import region_of
 from ..compiler.targets import compare, target_named
-from .channel_edits import ZERO, ChannelEdit
+from .channel_edits import ZERO, ChannelEdit, region_at
 
 _GLANCE = 12  # nodes upwards, within which a layer must make the channels
 
@@ -51,7 +50,9 @@ class AbsorbChannelPadding(RewritePass):
     def rewriter(self, context: Context, anchor: Node, matched: Iterable[Node]) -> Rewriter:
         """The new nodes come where the last of the old ones stands."""
         found = _padding_of(anchor)
-        region = None if found is None else region_of(found.value, found.axis)
+        if found is None or not _reaches_layer(found.value):
+            return super().rewriter(context, anchor, matched)
+        region = region_at(found.value, found.axis, context.changes.notes())
         if region is None:
             return super().rewriter(context, anchor, matched)
         nodes = [n for n in region.nodes if n.graph is anchor.graph]
@@ -67,7 +68,7 @@ class AbsorbChannelPadding(RewritePass):
             rewriter.refuse("")
         if found.value.dtype != dtypes.FLOAT and target_named(rewriter.target).measured:
             rewriter.refuse(f"what wider layers cost in {dtypes.name_of(found.value.dtype)} was not measured")
-        region = region_of(found.value, found.axis)
+        region = region_at(found.value, found.axis, rewriter.notes)
         if region is None:
             rewriter.refuse("the channels cannot be followed")
         picks = [ZERO] * found.before + list(range(region.extent)) + [ZERO] * found.after

@@ -15,7 +15,7 @@ from ..compiler.graph import Graph, Node, Value
 from ..compiler.inference import content_of
 from ..compiler.inference.movement import slice_ranges
 from ..compiler.rewriter import Rewriter
-from ..compiler.segments import Region
+from ..compiler.segments import Region, region_of
 from .linear_layers import SHARED_LIMIT, rounded, weight_index
 
 ZERO = -1
@@ -33,6 +33,19 @@ _FILLERS = {
     "Div": {0: 0.0, 1: 1.0},
 }
 Special = Callable[[Node, int], bool]
+_REGION = "region of channels"
+
+
+def region_at(value: Value, axis: int, notes: dict[object, object]) -> Region | None:
+    """The region of an axis of a value, explored once for all of its members; `notes` as in `Changes.notes`."""
+    if (_REGION, value, axis) not in notes:
+        region = region_of(value, axis)
+        notes[_REGION, value, axis] = region
+        for member, own in region.axes.items() if region is not None else ():
+            notes[_REGION, member, own] = region
+    found = notes[_REGION, value, axis]
+    assert found is None or isinstance(found, Region)
+    return found
 
 
 class ChannelEdit:

@@ -15,9 +15,9 @@ from ..compiler.inference.movement import normalize_axis
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
-from ..compiler.segments import Region, region_of
+from ..compiler.segments import Region
 from ..compiler.targets import compare
-from .channel_edits import ChannelEdit, summed_axis
+from .channel_edits import ChannelEdit, region_at, summed_axis
 from .constant_channels import constants_of
 from .joined_branches import slice_of, split
 from .linear_layers import LINEAR_OPS, channel_axis, pads_nothing, weight_index
@@ -25,6 +25,7 @@ from .parts import part_of
 
 _LARGEST_WEIGHT = 1 << 22  # bytes of a weight that is searched for zeros
 _PARTS = ("Slice", "Gather", "Split")
+_NEEDS = "eliminate-dead-channels: needs"
 
 
 @dataclass
@@ -67,17 +68,19 @@ class EliminateDeadChannels(RewritePass):
 
     def rewriter(self, context: Context, anchor: Node, matched: Iterable[Node]) -> Rewriter:
         """The new nodes come where the last of the old ones stands."""
-        region = next((r for r in map(_region_at, _places_of(anchor)) if r is not None), None)
+        places = _places_of(anchor)
+        found = (region_at(value, axis, context.changes.notes()) for value, axis in places)
+        region = next((r for r in found if r is not None), None)
         nodes = [] if region is None else [n for n in region.nodes if n.graph is anchor.graph]
         last = max([anchor, *nodes], key=lambda n: n.order)
         return super().rewriter(context, last, [anchor, *nodes])
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         for value, axis in _places_of(match.root):
-            region = _region_at((value, axis))
+            region = region_at(value, axis, rewriter.notes)
             if region is None or region.open:
                 continue
-            needs = _needs_of(region)
+            needs = _known_needs(region, rewriter.notes)
             unneeded = region.extent - int(needs.needed.sum())
             if not unneeded or not _has_layers(region):
                 continue
@@ -150,8 +153,11 @@ def _used_along(used: np.ndarray, axis: int) -> np.ndarray:
     return np.asarray(used.any(axis=tuple(i for i in range(used.ndim) if i != axis % used.ndim)))
 
 
-def _region_at(place: tuple[Value, int]) -> Region | None:
-    return region_of(*place)
+def _known_needs(region: Region, notes: dict[object, object]) -> _Needs:
+    found = notes.get((_NEEDS, id(region)))
+    if not isinstance(found, _Needs):
+        found = notes[_NEEDS, id(region)] = _needs_of(region)
+    return found
 
 
 def _has_layers(region: Region) -> bool:

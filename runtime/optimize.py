@@ -16,6 +16,7 @@ from onnx import ModelProto
 
 from ..compiler import pipeline as pipelines
 from ..compiler.errors import OptionError, PassError, UnsupportedModelError
+from ..compiler.garbage import collection_paused
 from ..compiler.graph_pass import Context
 from ..compiler.inference import infer_model
 from ..compiler.journal import Fuel
@@ -112,7 +113,8 @@ class _Job:
 
     def run(self) -> Result:
         try:
-            return self._run()
+            with collection_paused():
+                return self._run()
         except PassError as error:
             failed = self.current
             fresh = functools.partial(self._context, fuel=failed.fuel)

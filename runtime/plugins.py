@@ -10,6 +10,7 @@ A file defines subclasses of `Pass` (or `RewritePass`), or functions over graphs
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -36,11 +37,17 @@ def registry_with(plugins: Sequence[Plugin] = ()) -> dict[str, type[Pass]]:
     """
     registry = dict(PASSES)
     origins = dict.fromkeys(registry, "planish")
-    for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: p.name):
+    for point in _entry_points(tuple(sys.path)):
         _add(registry, origins, [_from_entry_point(point)], f"entry point {point.value}")
     for plugin in plugins:
         _add(registry, origins, passes_of(plugin), _describe(plugin))
     return registry
+
+
+@functools.cache
+def _entry_points(path: tuple[str, ...]) -> tuple[importlib.metadata.EntryPoint, ...]:
+    """What the packages on this search path announce; looking through them all takes milliseconds."""
+    return tuple(sorted(importlib.metadata.entry_points(group=GROUP), key=lambda point: point.name))
 
 
 def passes_of(plugin: Plugin) -> list[type[Pass]]:

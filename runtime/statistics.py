@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from ..compiler.cost import FREE_OPS, MOVES, cost_of_model, elements
@@ -41,7 +40,7 @@ class Statistics:
         return cls(
             Counter(node.op for node in nodes if node.op != "Constant"),
             sum(t.size for t in tensors), sum(t.nbytes for t in tensors), cost.flops, cost.bytes,
-            sum(_is_uncounted(node, symbols) for node in nodes if node not in called),
+            sum(_is_uncounted(node, frozenset(symbols)) for node in nodes if node not in called),
             tuple(symbols), dict(model.opsets),
         )  # fmt: skip
 
@@ -50,13 +49,13 @@ class Statistics:
         return self.ops.total()
 
 
-def _is_uncounted(node: Node, symbols: Collection[str]) -> bool:
+def _is_uncounted(node: Node, symbols: frozenset[str]) -> bool:
     if node.op in FREE_OPS or node.op in MOVES or node.bodies:
         return False
     return any(_is_unsized(value, symbols) for value in [*node.inputs[:2], *node.outputs] if value is not None)
 
 
-def _is_unsized(value: Value, symbols: Collection[str]) -> bool:
+def _is_unsized(value: Value, symbols: frozenset[str]) -> bool:
     if not value.is_tensor:
         return False
     if value.shape is None:
@@ -64,4 +63,4 @@ def _is_unsized(value: Value, symbols: Collection[str]) -> bool:
     unknown = [dim for dim in value.shape if not isinstance(dim, int)]
     if not unknown:
         return False
-    return any(not symbols_in(dim) <= set(symbols) for dim in unknown) or not elements(value)
+    return any(not symbols_in(dim) <= symbols for dim in unknown) or not elements(value)
