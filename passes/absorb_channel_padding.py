@@ -14,7 +14,7 @@ from ..compiler.inference.movement_extent import pad_amounts
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from ..compiler.targets import compare, target_named
-from .channel_edits import ZERO, ChannelEdit, region_at
+from .layers.channel_edits import ZERO, ChannelEdit, region_at
 
 _GLANCE = 12  # nodes upwards, within which a layer must make the channels
 

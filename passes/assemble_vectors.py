@@ -13,7 +13,7 @@ from ..compiler.graph import Node, Shape, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .readers import dying
+from .values.readers import dying
 
 _LONGEST = 32  # elements
 _FARTHEST = 24  # nodes among which the elements are looked for

@@ -17,8 +17,8 @@ from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from ..compiler.symbolic import Dim
 from .fuse_concats import concat_axis
-from .reshape_targets import reshaped
-from .view_plans import sliced
+from .views.reshape_targets import reshaped
+from .views.view_plans import sliced
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference.movement import normalize_axis
 from ..compiler.pattern import Match, OpPattern, any_, maybe, op, other_readers
 from ..compiler.rewriter import Rewriter
-from .linear_layers import bias_of, pads_nothing, rebuilt, rounded, weight_of
+from .layers.linear_layers import bias_of, pads_nothing, rebuilt, rounded, weight_of
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, op
 from ..compiler.rewriter import Rewriter
-from .composed_products import compose_products, first_product
-from .linear_layers import bias_of, pads_nothing, rounded, weight_of
-from .readers import refuse_other_readers
+from .layers.composed_products import compose_products, first_product
+from .layers.linear_layers import bias_of, pads_nothing, rounded, weight_of
+from .values.readers import refuse_other_readers
 
 _LONGEST_PRODUCT = 1 << 35  # multiplications while composing; a second or so
 

@@ -9,7 +9,7 @@ from ..compiler.graph import Node, Shape, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .uniform_values import fill_of
+from .values.uniform_values import fill_of
 
 _ELEMENTWISE = (
     "Add|Sub|Mul|Div|Mod|Pow|Max|Min|Sum|Mean|Where|Equal|Less|Greater|LessOrEqual|GreaterOrEqual|And|Or|Xor|"

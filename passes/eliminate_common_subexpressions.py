@@ -13,8 +13,8 @@ from ..compiler.inference.engine import outermost_reader
 from ..compiler.order import sort_nodes
 from ..compiler.refusal import Refusal
 from ..compiler.tensor import Tensor
-from .determinism import is_deterministic
 from .eliminate_unused_outputs import OPTIONAL_OUTPUTS
+from .folding.determinism import is_deterministic
 
 _COMMUTATIVE = frozenset({"Add", "Mul", "Equal", "And", "Or", "Xor", "BitwiseAnd", "BitwiseOr", "BitwiseXor"})
 _NUMBERED = 1024  # bytes up to which constants are told apart by their elements and not only by identity

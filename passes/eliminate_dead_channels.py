@@ -17,11 +17,11 @@ from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
 from ..compiler.segments import Region
 from ..compiler.targets import compare
-from .channel_edits import ChannelEdit, region_at, summed_axis
-from .constant_channels import constants_of
-from .joined_branches import slice_of, split
-from .linear_layers import LINEAR_OPS, channel_axis, pads_nothing, weight_index
-from .parts import part_of
+from .layers.channel_edits import ChannelEdit, region_at, summed_axis
+from .layers.constant_channels import constants_of
+from .layers.linear_layers import LINEAR_OPS, channel_axis, pads_nothing, weight_index
+from .siblings.joined_branches import slice_of, split
+from .views.parts import part_of
 
 _LARGEST_WEIGHT = 1 << 22  # bytes of a weight that is searched for zeros
 _PARTS = ("Slice", "Gather", "Split")

@@ -8,7 +8,7 @@ from typing import ClassVar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .uniform_values import fill_of
+from .values.uniform_values import fill_of
 
 # op -> inputs that the specification assumes to be 0 when they are not given
 _ZERO_BY_DEFAULT: dict[str, tuple[int, ...]] = {

@@ -16,7 +16,7 @@ from ..compiler.inference.movement_extent import pad_amounts
 from ..compiler.inference.reduction import reduced_axes
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .determinism import is_inference_dropout
+from .folding.determinism import is_inference_dropout
 
 _SAME_EXTENT_REDUCTIONS = frozenset({"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd"})
 

@@ -14,8 +14,8 @@ from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
 from ..compiler.symbolic import product
 from ..compiler.tensor import Tensor
-from .signed_zero import reader_of_signs
-from .uniform_values import fill_of
+from .values.signed_zero import reader_of_signs
+from .values.uniform_values import fill_of
 
 # op -> (the number, whether it may stand first)
 _UNITS: dict[str, tuple[int, bool]] = {

@@ -10,7 +10,7 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference.movement import split_sizes
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .view_plans import sliced
+from .views.view_plans import sliced
 
 # op -> the outputs that the operator's specification declares optional
 OPTIONAL_OUTPUTS: dict[str, frozenset[int]] = {

@@ -9,7 +9,7 @@ from ..compiler.graph import Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .uniform_values import fill_of
+from .values.uniform_values import fill_of
 
 _LARGEST = 1 << 16  # elements of a bias that are looked at
 _BIAS_INPUT = {"Conv": 2, "ConvTranspose": 2, "Gemm": 2, "LayerNormalization": 2, "DeformConv": 3, "QLinearConv": 8}

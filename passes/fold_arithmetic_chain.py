@@ -14,10 +14,10 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
-from .affine import affine_of, constant_operand, elements
-from .axis_arrays import beside, collapsed, shortest
-from .linear_layers import rounded
-from .readers import refuse_other_readers
+from .layers.affine import affine_of, constant_operand, elements
+from .layers.axis_arrays import beside, collapsed, shortest
+from .layers.linear_layers import rounded
+from .values.readers import refuse_other_readers
 
 _OPS = ("Add", "Sub", "Mul", "Div", "Neg", "Reciprocal")
 _WRAPPING = frozenset({dtypes.INT32, dtypes.INT64})

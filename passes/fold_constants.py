@@ -12,8 +12,8 @@ from ..compiler.graph_pass import Context, Pass
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
 from ..compiler.tensor import Tensor
-from .constant_evaluation import RETAGS, Evaluation
-from .folding_plan import Plan
+from .folding.evaluation import RETAGS, Evaluation
+from .folding.plan import Plan
 
 _FREE_GROWTH = 4096  # bytes by which a folded value may always be larger than what it replaces
 _LARGE, _MOST_MEMORY = 1 << 20, 1 << 30  # bytes; large results are counted and held in memory up to this sum

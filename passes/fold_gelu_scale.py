@@ -14,10 +14,10 @@ from ..compiler.graph import Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, op
 from ..compiler.rewriter import Rewriter
-from .layer_below import layer_below
-from .linear_layers import LINEAR_OPS, SHARED_LIMIT, fold_output_affine
-from .readers import refuse_readers_elsewhere
-from .standard_operators import first_version, require_elementwise
+from .layers.layer_below import layer_below
+from .layers.linear_layers import LINEAR_OPS, SHARED_LIMIT, fold_output_affine
+from .recognition.standard_operators import first_version, require_elementwise
+from .values.readers import refuse_readers_elsewhere
 
 _X = any_("x")
 _ROOT = math.sqrt(0.5)

@@ -11,9 +11,9 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference import content_of
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .determinism import is_deterministic
-from .handing_over import hand_over
-from .rank_demands import demanded_rank
+from .folding.determinism import is_deterministic
+from .inlining.handing_over import hand_over
+from .inlining.rank_demands import demanded_rank
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from ..compiler.inference.axes import axis_within
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from ..compiler.tensor import Tensor
-from .handing_over import hand_over_one
-from .view_plans import unsqueezed
+from .inlining.handing_over import hand_over_one
+from .views.view_plans import unsqueezed
 
 _LONGEST = 1024  # elements that are followed
 

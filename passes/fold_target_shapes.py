@@ -13,7 +13,7 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference import content_of
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .reshape_targets import reshaped
+from .views.reshape_targets import reshaped
 
 
 def _computes_its_target(node: Node) -> bool:

@@ -11,11 +11,11 @@ from ..compiler import symbolic
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .layouts import SHARED_LIMIT
-from .readers import dying
-from .reshape_targets import reshaped, spelling
-from .strided_views import Atom, View, in_memory_order
-from .view_ops import view_along, view_chain
+from .layout.layouts import SHARED_LIMIT
+from .values.readers import dying
+from .views.reshape_targets import reshaped, spelling
+from .views.strided_views import Atom, View, in_memory_order
+from .views.view_ops import view_along, view_chain
 
 _LONGEST = 5  # values of the chain of views
 

@@ -12,8 +12,8 @@ from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .affine import ARITHMETIC_OPS, affine_of
-from .linear_layers import rounded
+from .layers.affine import ARITHMETIC_OPS, affine_of
+from .layers.linear_layers import rounded
 
 _AFFINE = frozenset({*ARITHMETIC_OPS.split("|"), "BatchNormalization"})
 _MOST_CHANNELS = 1 << 24

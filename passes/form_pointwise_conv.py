@@ -12,12 +12,12 @@ from ..compiler.graph import Node, Shape, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .linear_layers import bias_of, output_channels, rounded, weight_of
-from .readers import dying
-from .reshape_targets import RESHAPES
-from .strided_views import View
-from .view_ops import view_along, view_chain
-from .view_plans import Plan, plan_of
+from .layers.linear_layers import bias_of, output_channels, rounded, weight_of
+from .values.readers import dying
+from .views.reshape_targets import RESHAPES
+from .views.strided_views import View
+from .views.view_ops import view_along, view_chain
+from .views.view_plans import Plan, plan_of
 
 _LONGEST = 4  # values of the chain of views that leads to the Gemm
 _CONVOLVED = frozenset({dtypes.FLOAT, dtypes.FLOAT16})  # what runtimes convolve

@@ -15,9 +15,9 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
-from .affine import constant_operand, elements
-from .readers import refuse_other_readers
-from .value_range import range_of
+from .layers.affine import constant_operand, elements
+from .values.readers import refuse_other_readers
+from .values.value_range import range_of
 
 _OPS = ("Relu", "Clip", "Min", "Max")
 _LONGEST = 8

@@ -14,7 +14,7 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference.movement import normalize_axis
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .linear_layers import bias_of, rounded, weight_of
+from .layers.linear_layers import bias_of, rounded, weight_of
 
 
 @dataclass(frozen=True)

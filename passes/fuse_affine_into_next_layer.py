@@ -11,9 +11,9 @@ from ..compiler.graph import Graph, Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .affine import ARITHMETIC_OPS, affine_of
-from .axis_arrays import VIEW_OPS, above
-from .linear_layers import LINEAR_OPS, fold_input_affine, pads_nothing, weight_index
+from .layers.affine import ARITHMETIC_OPS, affine_of
+from .layers.axis_arrays import VIEW_OPS, above
+from .layers.linear_layers import LINEAR_OPS, fold_input_affine, pads_nothing, weight_index
 
 _AFFINE = frozenset({*ARITHMETIC_OPS.split("|"), "BatchNormalization"})
 _LINEAR = frozenset(LINEAR_OPS.split("|"))

@@ -8,8 +8,8 @@ from typing import ClassVar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .affine import affine_of
-from .layer_below import LONGEST_PATH, fuse_into_layer_below, layer_below
+from .layers.affine import affine_of
+from .layers.layer_below import LONGEST_PATH, fuse_into_layer_below, layer_below
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
-from .readers import refuse_other_readers
+from .values.readers import refuse_other_readers
 
 
 @dataclass(frozen=True)

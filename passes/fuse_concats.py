@@ -11,10 +11,10 @@ from ..compiler.inference.movement import normalize_axis
 from ..compiler.pattern import Match, OpPattern, op, other_readers
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
-from .joined_views import joined
-from .readers import dying
-from .view_ops import view_along, view_chain
-from .view_plans import Plan, plan_of
+from .values.readers import dying
+from .views.joined_views import joined
+from .views.view_ops import view_along, view_chain
+from .views.view_plans import Plan, plan_of
 
 _LONGEST = 5  # values of a chain of views
 

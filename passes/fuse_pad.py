@@ -12,8 +12,8 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference.movement_extent import pad_amounts
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .readers import refuse_other_readers
-from .value_range import range_of
+from .values.readers import refuse_other_readers
+from .values.value_range import range_of
 
 _CONVOLUTIONS = ("Conv", "ConvInteger", "QLinearConv")
 

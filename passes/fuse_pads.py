@@ -14,7 +14,7 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference.movement_extent import pad_amounts
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .readers import refuse_other_readers
+from .values.readers import refuse_other_readers
 
 _Sides = tuple[Sequence[int], Sequence[int]]
 

@@ -12,8 +12,8 @@ from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, op
 from ..compiler.rewriter import Rewriter
-from .linear_layers import bias_of, rounded, weight_of
-from .readers import refuse_other_readers
+from .layers.linear_layers import bias_of, rounded, weight_of
+from .values.readers import refuse_other_readers
 
 _VIEWS = "Reshape|Squeeze|Unsqueeze|Flatten"
 _VIEW_OPS = frozenset(_VIEWS.split("|"))

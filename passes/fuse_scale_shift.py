@@ -8,8 +8,8 @@ from typing import ClassVar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .affine import ARITHMETIC_OPS, affine_of, constant_operand
-from .layer_below import LONGEST_PATH, fuse_into_layer_below, layer_below
+from .layers.affine import ARITHMETIC_OPS, affine_of, constant_operand
+from .layers.layer_below import LONGEST_PATH, fuse_into_layer_below, layer_below
 
 
 @dataclass(frozen=True)

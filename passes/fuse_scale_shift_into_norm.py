@@ -11,9 +11,9 @@ from ..compiler.graph import Node
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, op
 from ..compiler.rewriter import Rewriter
-from .affine import ARITHMETIC_OPS, affine_of, constant_operand, elements
-from .linear_layers import rounded
-from .readers import refuse_other_readers
+from .layers.affine import ARITHMETIC_OPS, affine_of, constant_operand, elements
+from .layers.linear_layers import rounded
+from .values.readers import refuse_other_readers
 
 _TRAILING = frozenset({"LayerNormalization", "RMSNormalization"})  # a scale for each element of the last axes
 _PER_CHANNEL = frozenset({"InstanceNormalization", "GroupNormalization"})

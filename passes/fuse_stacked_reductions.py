@@ -12,8 +12,8 @@ from ..compiler.inference.reduction import reduced_axes
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from .fuse_concats import concat_axis
-from .readers import dying
-from .reshape_targets import RESHAPES, reshaped
+from .values.readers import dying
+from .views.reshape_targets import RESHAPES, reshaped
 
 _COMBINES = {"ReduceMax": "Max", "ReduceMin": "Min", "ReduceSum": "Sum", "ReduceMean": "Mean"}
 _COUNTS = frozenset({dtypes.INT32, dtypes.INT64})

@@ -10,7 +10,7 @@ from ..compiler.graph import Graph, Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .readers import refuse_other_readers
+from .values.readers import refuse_other_readers
 
 
 @dataclass(frozen=True)

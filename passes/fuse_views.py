@@ -10,10 +10,10 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op, other_readers
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
-from .readers import dying
-from .reshape_targets import RESHAPES
-from .view_ops import VIEW_OPS, view_along, view_chain
-from .view_plans import Plan, plan_of
+from .values.readers import dying
+from .views.reshape_targets import RESHAPES
+from .views.view_ops import VIEW_OPS, view_along, view_chain
+from .views.view_plans import Plan, plan_of
 
 _LONGEST = 12
 _Cost = tuple[int, int]  # nodes, and those of them that move elements

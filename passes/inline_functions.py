@@ -15,7 +15,7 @@ from ..compiler.graph import Graph, Node
 from ..compiler.graph_pass import Context, Pass
 from ..compiler.model import Model
 from ..compiler.refusal import Refusal
-from .handing_over import hand_over
+from .inlining.handing_over import hand_over
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from ..compiler.graph_pass import Context, Pass
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
 from ..compiler.targets import Comparison, compare, target_named
-from .branches import Bundle, Step, follow, upstream
-from .joined_branches import arrange, hand_out
-from .parts import part_of
+from .siblings.branches import Bundle, Step, follow, upstream
+from .siblings.joined_branches import arrange, hand_out
+from .views.parts import part_of
 
 _TOLERANCE = 1.01  # predicted loss that counts as none where nodes fall
 

@@ -11,8 +11,16 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference import content_of
 from ..compiler.pattern import Match, RootPattern, op
 from ..compiler.rewriter import Rewriter
-from .readers import refuse_other_readers
-from .reductions import POOLS_AND_REDUCTIONS, REDUCTIONS, axes_of, keeps_dims, kind_of, reduced_shape, reduction
+from .recognition.reductions import (
+    POOLS_AND_REDUCTIONS,
+    REDUCTIONS,
+    axes_of,
+    keeps_dims,
+    kind_of,
+    reduced_shape,
+    reduction,
+)
+from .values.readers import refuse_other_readers
 
 _VIEWS = "Reshape|Squeeze|Unsqueeze|Flatten"
 _ALWAYS = frozenset({"ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceL1"})

@@ -12,10 +12,10 @@ from ..compiler.graph_pass import Context, Pass
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
 from ..compiler.targets import Comparison, compare, target_named
-from .branches import Bundle, Step, follow, upstream
-from .joined_branches import Arrangement, arrange, hand_out
-from .linear_layers import LINEAR_OPS, channel_axis, output_channels
-from .merged_layers import differences, merge_key, merged_layer
+from .layers.linear_layers import LINEAR_OPS, channel_axis, output_channels
+from .siblings.branches import Bundle, Step, follow, upstream
+from .siblings.joined_branches import Arrangement, arrange, hand_out
+from .siblings.merged_layers import differences, merge_key, merged_layer
 
 _LAYERS = tuple(LINEAR_OPS.split("|"))
 _GAIN_WITHOUT_FEWER_NODES = 1.03

@@ -10,8 +10,8 @@ import numpy as np
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .affine import affine_of, constant_operand
-from .scale_sinking import ScaleSinking
+from .layers.affine import affine_of, constant_operand
+from .layers.scale_sinking import ScaleSinking
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ..compiler.inference.control_flow import through_identities
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from ..compiler.tensor import Tensor
-from .handing_over import hand_over_one
+from .inlining.handing_over import hand_over_one
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..compiler.graph_pass import Context, Pass
-from .relayout import improve_regions
-from .reshape_targets import RESHAPES
+from .layout.relayout import improve_regions
+from .views.reshape_targets import RESHAPES
 
 
 @dataclass(frozen=True)

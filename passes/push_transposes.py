@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from ..compiler.graph_pass import Context, Pass
-from .relayout import improve_regions
+from .layout.relayout import improve_regions
 
 
 @dataclass(frozen=True)

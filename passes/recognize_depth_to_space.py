@@ -8,7 +8,7 @@ from typing import ClassVar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, op
 from ..compiler.rewriter import Rewriter
-from .standard_operators import require_operator
+from .recognition.standard_operators import require_operator
 
 _SPLIT = op("Reshape", any_("x"), any_("split shape"), value="split")
 _MOVED = op("Transpose", _SPLIT, node="transpose")

@@ -12,8 +12,8 @@ from ..compiler.graph_pass import RewritePass
 from ..compiler.inference.neural_einsum import implicit_output
 from ..compiler.pattern import Match, RootPattern, op
 from ..compiler.rewriter import Rewriter
-from .reductions import reduction
-from .standard_operators import require_operator
+from .recognition.reductions import reduction
+from .recognition.standard_operators import require_operator
 
 _ELLIPSIS = "."  # stands for "..." as if it were one letter
 

@@ -10,7 +10,7 @@ from ..compiler.arithmetic_pattern import plus, product
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, either, op
 from ..compiler.rewriter import Rewriter
-from .standard_operators import require_elementwise, require_operator
+from .recognition.standard_operators import require_elementwise, require_operator
 
 _X = any_("x")
 _ERF = op("Erf", product(math.sqrt(0.5), _X), node="erf")

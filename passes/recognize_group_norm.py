@@ -11,7 +11,7 @@ from ..compiler import dtypes
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, known, op
 from ..compiler.rewriter import Rewriter
-from .standard_operators import require_operator
+from .recognition.standard_operators import require_operator
 
 _GROUPED = op("Reshape", any_("x"), any_("grouped shape"), value="grouped")
 _NORM = op("InstanceNormalization", _GROUPED, known("scale"), known("bias"), node="norm")

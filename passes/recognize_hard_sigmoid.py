@@ -10,7 +10,7 @@ from ..compiler.graph import Node
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, known, maybe, op
 from ..compiler.rewriter import Rewriter
-from .standard_operators import require_elementwise, require_operator
+from .recognition.standard_operators import require_elementwise, require_operator
 
 _CLIP = op("Clip", affine("x"), maybe(known("low")), maybe(known("high")), node="clip", value="clipped")
 _SCALED = product(None, _CLIP, name="k")

@@ -10,7 +10,7 @@ from ..compiler.arithmetic_pattern import near
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, op
 from ..compiler.rewriter import Rewriter
-from .standard_operators import require_elementwise, require_operator
+from .recognition.standard_operators import require_elementwise, require_operator
 
 _X = any_("x")
 

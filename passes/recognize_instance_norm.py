@@ -11,8 +11,8 @@ from ..compiler import dtypes
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern
 from ..compiler.rewriter import Rewriter
-from .standard_operators import require_operator
-from .written_norms import MEAN_VARIANCE_NORM, extents, is_instance_norm, written_norm
+from .recognition.standard_operators import require_operator
+from .recognition.written_norms import MEAN_VARIANCE_NORM, extents, is_instance_norm, written_norm
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,9 @@ from ..compiler.arithmetic_pattern import product, scalar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, known, op
 from ..compiler.rewriter import Rewriter
-from .readers import refuse_readers_outside
-from .standard_operators import require_elementwise, require_operator
-from .uniform_values import fill_of
+from .recognition.standard_operators import require_elementwise, require_operator
+from .values.readers import refuse_readers_outside
+from .values.uniform_values import fill_of
 
 _X = any_("x")
 _SLOPED = product(None, _X, name="slope")

@@ -8,8 +8,8 @@ from typing import ClassVar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, maybe, op
 from ..compiler.rewriter import Rewriter
-from .reductions import axes_of, keeps_dims
-from .standard_operators import require_operator
+from .recognition.reductions import axes_of, keeps_dims
+from .recognition.standard_operators import require_operator
 
 _X = any_("x")
 _NORM = op("ReduceL1|ReduceL2", _X, maybe(any_("axes")), node="norm")

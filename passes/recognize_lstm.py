@@ -15,8 +15,8 @@ from ..compiler.inference import content_of
 from ..compiler.inference.movement import normalize_axis
 from ..compiler.refusal import Refusal
 from ..compiler.rewriter import Rewriter
-from .recurrent_cells import Cell, Product, lstm_cells
-from .uniform_values import fill_of
+from .recognition.recurrent_cells import Cell, Product, lstm_cells
+from .values.uniform_values import fill_of
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from ..compiler.cost import elements
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, either, maybe, op
 from ..compiler.rewriter import Rewriter
-from .reductions import axes_of, keeps_dims, reduction
-from .standard_operators import require_operator
+from .recognition.reductions import axes_of, keeps_dims, reduction
+from .recognition.standard_operators import require_operator
 
 _X = any_("x")
 _AXES = maybe(any_("axes"))

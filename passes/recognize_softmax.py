@@ -9,9 +9,9 @@ from ..compiler import dtypes
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, either, maybe, op
 from ..compiler.rewriter import Rewriter
-from .readers import refuse_readers_outside
-from .reductions import axes_of, keeps_dims
-from .standard_operators import require_operator
+from .recognition.reductions import axes_of, keeps_dims
+from .recognition.standard_operators import require_operator
+from .values.readers import refuse_readers_outside
 
 _X = any_("x")
 _SHIFTED = op("Sub", _X, op("ReduceMax", _X, maybe(any_("max axes")), node="max", shared=True), shared=True)

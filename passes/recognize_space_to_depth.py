@@ -11,10 +11,10 @@ from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, op
 from ..compiler.rewriter import Rewriter
-from .linear_layers import SHARED_LIMIT
-from .pixel_blocks import Blocks, blocks_from_reshape, blocks_from_slices
-from .readers import refuse_other_readers, refuse_readers_elsewhere
-from .standard_operators import require_operator
+from .layers.linear_layers import SHARED_LIMIT
+from .recognition.pixel_blocks import Blocks, blocks_from_reshape, blocks_from_slices
+from .recognition.standard_operators import require_operator
+from .values.readers import refuse_other_readers, refuse_readers_elsewhere
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ..compiler.arithmetic_pattern import product
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, either, op
 from ..compiler.rewriter import Rewriter
-from .standard_operators import require_elementwise, require_operator
+from .recognition.standard_operators import require_elementwise, require_operator
 
 _X = any_("x")
 _GATE = op("Sigmoid", either(_X, product(None, _X, name="alpha")))

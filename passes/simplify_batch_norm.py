@@ -12,9 +12,9 @@ from ..compiler.graph import Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from .affine import affine_of
-from .axis_arrays import collapsed, shortest
-from .linear_layers import rounded
+from .layers.affine import affine_of
+from .layers.axis_arrays import collapsed, shortest
+from .layers.linear_layers import rounded
 
 
 @dataclass(frozen=True)

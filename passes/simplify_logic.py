@@ -13,8 +13,8 @@ from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, op
 from ..compiler.rewriter import Rewriter
-from .standard_operators import require_operator
-from .uniform_values import fill_of
+from .recognition.standard_operators import require_operator
+from .values.uniform_values import fill_of
 
 _A, _B = any_("a"), any_("b")
 _OPPOSITE = {"Less": "GreaterOrEqual", "Greater": "LessOrEqual", "LessOrEqual": "Greater", "GreaterOrEqual": "Less"}

@@ -8,7 +8,7 @@ from typing import ClassVar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, op
 from ..compiler.rewriter import Rewriter
-from .readers import refuse_readers_outside
+from .values.readers import refuse_readers_outside
 
 _A, _B = any_("a"), any_("b")
 _MINUS_A, _MINUS_B = op("Neg", _A), op("Neg", _B)

@@ -10,8 +10,8 @@ from ..compiler.arithmetic_pattern import scalar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, either, op
 from ..compiler.rewriter import Rewriter
-from .signs import never_negative
-from .standard_operators import require_elementwise
+from .recognition.standard_operators import require_elementwise
+from .values.signs import never_negative
 
 _X = any_("x")
 _ROOT = op("Sqrt", _X, shared=True)

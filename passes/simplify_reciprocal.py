@@ -10,7 +10,7 @@ from ..compiler.arithmetic_pattern import scalar
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, either, op
 from ..compiler.rewriter import Rewriter
-from .standard_operators import require_elementwise
+from .recognition.standard_operators import require_elementwise
 
 _A, _B = any_("a"), any_("b")
 

@@ -9,7 +9,7 @@ from ..compiler.graph import Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, op
 from ..compiler.rewriter import Rewriter
-from .uniform_values import fill_of
+from .values.uniform_values import fill_of
 
 _C, _A, _B, _D = any_("c"), any_("a"), any_("b"), any_("d")
 

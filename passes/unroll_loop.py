@@ -17,8 +17,8 @@ from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from ..compiler.symbolic import product
 from ..compiler.tensor import Tensor
-from .handing_over import hand_over
-from .view_plans import unsqueezed
+from .inlining.handing_over import hand_over
+from .views.view_plans import unsqueezed
 
 _MOST_TRIPS = 1024
 _LARGEST_EMPTY = 1 << 20

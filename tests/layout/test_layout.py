@@ -222,6 +222,12 @@ def test_every_pass_is_registered_under_its_name() -> None:
     assert pass_classes() == set(PASSES.values())
 
 
+def test_only_passes_stand_directly_in_passes() -> None:
+    files = {path.stem for path in (ROOT / "passes").glob("*.py")} - {"__init__"}
+    shared = files - {name.replace("-", "_") for name in PASSES}
+    assert not shared, f"what passes share stands in a folder of passes/: {sorted(shared)}"
+
+
 def names_agree(name: str, kind: type[Pass]) -> str:
     module, title = name.replace("-", "_"), "".join(word.capitalize() for word in name.split("-"))
     if (kind.name, kind.__module__, kind.__name__) != (name, f"planish.passes.{module}", title):

@@ -1,0 +1,1 @@
+"""What the passes share that find an operator written out in smaller ones."""
