@@ -1,7 +1,8 @@
 """What is done to graphs: one file per pass, and the one table that lists them.
 
-The folders hold what passes share: `layers` and the scales around them, `views` of a tensor, the `layout` of regions,
-`siblings` that could be one, `recognition` of written-out operators, `folding`, `inlining`, and what is known of `values`.
+The folders hold what passes share: `layers` and the scales around them, `views` of a tensor, the `layout` of
+regions, `siblings` that could be one, `recognition` of written-out operators, `folding`, `inlining`, and what is known
+of `values`.
 """
 
 from __future__ import annotations
