@@ -1,9 +1,9 @@
 """planish beside its peers on a folder of models: nodes left, right or wrong numbers, seconds, memory, latency.
 
-    python tests/bench/compare_peers.py MODELS [--samples FEEDS] [--python PEERS/bin/python] [--json OUT]
+    python tests/bench/compare_peers.py MODELS [--samples FEEDS] [--python PEERS/bin/python] [--into docs/comparison.md]
 
-Every tool runs in a process of its own, so that a crash is a row of the table. Results are judged against the
-original in ONNX Runtime with its optimizations off.
+Every tool runs in a process of its own, so that a crash is a row of the table; the tools take turns, and the best of
+all rounds counts. Results are judged against the original in ONNX Runtime with its optimizations off.
 """
 
 from __future__ import annotations
@@ -14,15 +14,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
 import onnx
+from comparison_tables import insert, is_right, models_section, setting
 from optimizers import TOOLS
 
-import planish
 from planish.runtime.onnxruntime_session import open_session
 from planish.runtime.parity import Reference
 
@@ -50,21 +51,37 @@ def run_tool(python: str, tool: str, source: Path, target: Path, timeout: float)
     except subprocess.TimeoutExpired:
         return {"verdict": "timeout"}
     if done.returncode:
-        return {"verdict": "crash", "reason": (done.stderr.strip().splitlines() or [str(done.returncode)])[-1][:200]}
+        last = (done.stderr.strip().splitlines() or [f"status {done.returncode}"])[-1]
+        return {"verdict": "crash", "reason": last.replace(f"{source.parent}/", "")[:200]}
     return dict(json.loads(done.stdout.strip().splitlines()[-1]))
 
 
-def judge(row: dict[str, Any], original: Path, target: Path, reference: Reference) -> None:
-    """Add nodes and the verdict to a row."""
-    before = count_nodes(onnx.load(str(original), load_external_data=False))
-    model = onnx.load(str(target), load_external_data=False)
-    row["nodes"], row["other_domains"] = count_nodes(model)
-    row["contrib_added"] = max(row["other_domains"] - before[1], 0)
-    inputs = [i.name for i in onnx.load(str(original), load_external_data=False).graph.input]
-    row["inputs_changed"] = inputs != [i.name for i in model.graph.input]
+def fastest(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """The best of the runs of one tool on one model; a failure if one of them failed."""
+    failure = next((row for row in rows if "verdict" in row), None)
+    if failure is not None:
+        return failure
+    return {**rows[0], **{key: min(row[key] for row in rows) for key in ("seconds", "peak_mib")}}
+
+
+def names_of_inputs(model: onnx.ModelProto) -> set[str]:
+    """What a caller may give. Before IR version 4 every weight had to be listed, whether or not it was meant as one."""
+    listed = {value.name for value in model.graph.input}
+    return listed if model.ir_version >= 4 else listed - {tensor.name for tensor in model.graph.initializer}
+
+
+def judge(original: Path, target: Path, reference: Reference) -> dict[str, Any]:
+    """What a result is worth: its nodes, its interface, its numbers."""
+    before, after = (onnx.load(str(path), load_external_data=False) for path in (original, target))
+    (_, others), (nodes, others_after) = count_nodes(before), count_nodes(after)
     report = reference.compare(target)
-    row["verdict"] = {"proven": "right", "mismatch": "wrong", "not-run": "not run"}[report.status]
-    row["reason"] = report.reason
+    return {
+        "nodes": nodes + others_after,
+        "other_domains_added": max(others_after - others, 0),
+        "inputs_lost": len(names_of_inputs(before) - names_of_inputs(after)),
+        "verdict": {"proven": "right", "mismatch": "wrong", "not-run": "not run"}[report.status],
+        "reason": report.reason,
+    }
 
 
 def latency_ratio(original: Path, target: Path, feeds: dict[str, np.ndarray], seconds: float = 2.0) -> float:
@@ -80,46 +97,32 @@ def latency_ratio(original: Path, target: Path, feeds: dict[str, np.ndarray], se
     return statistics.median(times[1][1:]) / statistics.median(times[0][1:])
 
 
-def markdown(rows: list[dict[str, Any]], tools: list[str]) -> str:
-    lines = ["| model | nodes | " + " | ".join(tools) + " |", "|---|---:|" + "---:|" * len(tools)]
-    for row in rows:
-        cells = []
-        for tool in tools:
-            cell = row["tools"][tool]
-            if "nodes" not in cell:
-                cells.append(cell["verdict"])
-                continue
-            extra = f"+{cell['contrib_added']}c" if cell["contrib_added"] else ""
-            mark = "" if cell["verdict"] == "right" else f" {cell['verdict']}"
-            latency = f", {cell['latency']:.2f}x" if "latency" in cell else ""
-            cells.append(f"{cell['nodes']}{extra}{mark} ({cell['seconds']:.2f} s{latency})")
-        lines.append(f"| {row['model']} | {row['nodes']} | " + " | ".join(cells) + " |")
-    lines.append("")
-    lines.extend(summary(rows, tools))
-    return "\n".join(lines) + "\n"
+@dataclass(frozen=True)
+class Options:
+    """How to measure."""
+
+    rounds: int
+    timeout: float
+    latency: bool
 
 
-def summary(rows: list[dict[str, Any]], tools: list[str]) -> list[str]:
-    lines = []
-    for tool in tools:
-        cells = [(row["nodes"], row["tools"][tool]) for row in rows]
-        right = [(n, c) for n, c in cells if c.get("verdict") == "right" and not c["contrib_added"]]
-        if right:
-            left = statistics.geometric_mean(max(c["nodes"], 1) / max(n, 1) for n, c in right)
-            seconds = statistics.geometric_mean(c["seconds"] for _, c in right)
-            lines.append(
-                f"- {tool} {right[0][1]['version']}: right on {len(right)} of {len(rows)}, there {left:.3f} of the "
-                f"nodes are left (geometric mean), {seconds:.3f} s"
-            )
-    best = []
-    for row in rows:
-        peers = [
-            c["nodes"] for t, c in row["tools"].items()
-            if t != "planish" and c.get("verdict") == "right" and not c["contrib_added"]
-        ]  # fmt: skip
-        best.append(max(min(peers, default=row["nodes"]), 1) / max(row["nodes"], 1))
-    lines.append(f"- the best right peer of each model: {statistics.geometric_mean(best):.3f} of the nodes are left")
-    return lines
+def compare(path: Path, tools: dict[str, str], samples: Path | None, folder: Path, options: Options) -> dict[str, Any]:
+    """One model: every tool in turn, then the verdicts. `tools` has the interpreter of each."""
+    reference = Reference(path, samples=samples)
+    targets = {tool: folder / tool / path.name for tool in tools}
+    runs: dict[str, list[dict[str, Any]]] = {tool: [] for tool in tools}
+    for _ in range(options.rounds):
+        for tool, python in tools.items():
+            targets[tool].parent.mkdir(parents=True, exist_ok=True)
+            runs[tool].append(run_tool(python, tool, path, targets[tool], options.timeout))
+    cells = {tool: fastest(rows) for tool, rows in runs.items()}
+    for tool, cell in cells.items():
+        if "verdict" not in cell:
+            cell.update(judge(path, targets[tool], reference))
+            if options.latency and is_right(cell) and reference.feeds:
+                cell["latency"] = latency_ratio(path, targets[tool], reference.feeds[0])
+    nodes = sum(count_nodes(onnx.load(str(path), load_external_data=False)))
+    return {"model": path.stem, "nodes": nodes, "tools": cells}
 
 
 @click.command()
@@ -128,46 +131,37 @@ def summary(rows: list[dict[str, Any]], tools: list[str]) -> list[str]:
 @click.option("--python", default=sys.executable, help="interpreter that has the peers installed")
 @click.option("--tools", default=",".join(TOOLS), help="comma-separated")
 @click.option("--only", default="", help="comma-separated names of models")
-@click.option("--timeout", default=300.0)
+@click.option("--rounds", default=3, help="each tool runs so often, in turn")
+@click.option("--timeout", default=300.0, help="seconds, for each run")
 @click.option("--latency", is_flag=True, help="measure latency too")
 @click.option("--keep", type=click.Path(path_type=Path), help="keep the optimized files in this folder")
-@click.option("--json", "json_path", type=click.Path(path_type=Path))
-@click.option("--markdown", "markdown_path", type=click.Path(path_type=Path))
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="write all measurements here")
+@click.option("--into", type=click.Path(exists=True, path_type=Path), help="write the tables into this document")
 def main(
-    models: Path, samples: Path | None, python: str, tools: str, only: str, timeout: float, latency: bool,
-    keep: Path | None, json_path: Path | None, markdown_path: Path | None,
+    models: Path, samples: Path | None, python: str, tools: str, only: str, rounds: int, timeout: float, latency: bool,
+    keep: Path | None, json_path: Path | None, into: Path | None,
 ) -> None:  # fmt: skip
     """Compare optimizers on every .onnx file in MODELS."""
-    chosen = tools.split(",")
-    rows: list[dict[str, Any]] = []
+    interpreters = {tool: sys.executable if tool == "planish" else python for tool in tools.split(",")}
+    origins = json.loads((_HERE / "origins.json").read_text())
+    given = " --samples SAMPLES" * (samples is not None) + " --latency" * latency
+    command = f"python tests/bench/compare_peers.py MODELS --python peers/bin/python{given} --into docs/comparison.md"
+    measured: dict[str, Any] = {**setting(command), "tools": list(interpreters), "rows": []}
     folder = keep or Path(tempfile.mkdtemp())
     for path in sorted(models.glob("*.onnx")):
         if only and path.stem not in only.split(","):
             continue
         real = samples / f"{path.stem}.npz" if samples and (samples / f"{path.stem}.npz").exists() else None
-        reference = Reference(path, samples=real)
-        row: dict[str, Any] = {"model": path.stem, "tools": {}}
-        row["nodes"] = sum(count_nodes(onnx.load(str(path), load_external_data=False)))
-        for tool in chosen:
-            target = folder / tool / path.name
-            target.parent.mkdir(parents=True, exist_ok=True)
-            interpreter = sys.executable if tool == "planish" else python
-            cell = run_tool(interpreter, tool, path, target, timeout)
-            if "verdict" not in cell:
-                judge(cell, path, target, reference)
-                if latency and cell["verdict"] == "right" and reference.feeds:
-                    cell["latency"] = latency_ratio(path, target, reference.feeds[0])
-            row["tools"][tool] = cell
-        rows.append(row)
+        row = compare(path, interpreters, real, folder, Options(rounds, timeout, latency))
+        measured["rows"].append({**row, "package": origins.get(path.stem, "")})
         cells = [f"{tool} {cell.get('nodes', '')} {cell['verdict']}" for tool, cell in row["tools"].items()]
         click.echo(f"{path.stem}: {', '.join(cells)}")
         if json_path:
-            json_path.write_text(json.dumps(rows, indent=1))
-    text = markdown(rows, chosen)
-    if markdown_path:
-        markdown_path.write_text(text)
-    click.echo(text)
-    click.echo(f"planish {planish.__version__}")
+            json_path.write_text(json.dumps(measured, indent=1))
+    if into:
+        insert(into, "models", models_section(measured))
+    else:
+        click.echo(models_section(measured))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import onnx
-from compare_peers import count_nodes, run_tool
+from compare_peers import count_nodes, fastest, run_tool
+from comparison_tables import insert, introduction, setting, table
 from onnx import TensorProto, helper, numpy_helper
 
 _CHANNELS = 4
@@ -56,28 +58,57 @@ def residual_chain(blocks: int) -> onnx.ModelProto:
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
 
 
+def time_tools(interpreters: dict[str, str], blocks: int, rounds: int, folder: Path) -> dict[str, dict[str, Any]]:
+    """The best of all rounds on one chain, and the nodes that are left."""
+    path = folder / f"chain_{blocks}.onnx"
+    onnx.save(residual_chain(blocks), path)
+    runs: dict[str, list[dict[str, Any]]] = {tool: [] for tool in interpreters}
+    for _ in range(rounds):
+        for tool, python in interpreters.items():
+            runs[tool].append(run_tool(python, tool, path, folder / f"{tool}.onnx", timeout=600))
+    best = {tool: fastest(rows) for tool, rows in runs.items()}
+    for tool, cell in best.items():
+        if "seconds" in cell:
+            cell["nodes"] = sum(count_nodes(onnx.load(str(folder / f"{tool}.onnx"))))
+    return best
+
+
+def chains_section(where: dict[str, str], measured: dict[int, dict[str, dict[str, Any]]]) -> str:
+    """The measurements as a table: one line per chain and tool."""
+    first = next(iter(measured.values()))
+    lines = []
+    for blocks, tools in measured.items():
+        for tool, cell in tools.items():
+            if "seconds" not in cell:
+                lines.append([tool, str(7 * blocks), cell["verdict"], "-", "-", "-"])
+                continue
+            growth = f"{cell['seconds'] / first[tool]['seconds']:.1f}" if "seconds" in first[tool] else "-"
+            lines.append([
+                f"{tool} {cell['version']}", str(7 * blocks), str(cell["nodes"]), f"{cell['seconds']:.3f}", growth,
+                f"{cell['peak_mib']:.0f}",
+            ])  # fmt: skip
+    head = ["tool", "nodes", "nodes left", "seconds", "times the first", "peak MiB"]
+    return f"{introduction(where)}\n\n{table(head, lines)}"
+
+
 @click.command()
 @click.option("--python", default=sys.executable, help="interpreter that has the peers installed")
 @click.option("--tools", default="planish,onnxsim", help="comma-separated")
 @click.option("--blocks", default="300,3000", help="comma-separated lengths")
 @click.option("--rounds", default=3, help="each tool runs so often, in turn")
-def main(python: str, tools: str, blocks: str, rounds: int) -> None:
+@click.option("--into", type=click.Path(exists=True, path_type=Path), help="write the table into this document")
+def main(python: str, tools: str, blocks: str, rounds: int, into: Path | None) -> None:
     """Time optimizers on residual chains."""
+    interpreters = {tool: sys.executable if tool == "planish" else python for tool in tools.split(",")}
+    command = "python tests/bench/residual_chain.py --python peers/bin/python --into docs/comparison.md"
     with tempfile.TemporaryDirectory() as folder:
-        for length in map(int, blocks.split(",")):
-            path = Path(folder) / f"chain_{length}.onnx"
-            onnx.save(residual_chain(length), path)
-            best: dict[str, float] = {}
-            left: dict[str, int] = {}
-            for _ in range(rounds):
-                for tool in tools.split(","):
-                    target = Path(folder) / f"{tool}.onnx"
-                    row = run_tool(sys.executable if tool == "planish" else python, tool, path, target, 600)
-                    if "seconds" in row:
-                        best[tool] = min(best.get(tool, row["seconds"]), row["seconds"])
-                        left[tool] = sum(count_nodes(onnx.load(str(target))))
-            for tool, seconds in best.items():
-                click.echo(f"{7 * length} nodes: {tool} {seconds:.3f} s, {left[tool]} nodes left")
+        measured = {
+            length: time_tools(interpreters, length, rounds, Path(folder)) for length in map(int, blocks.split(","))
+        }
+    text = chains_section(setting(command), measured)
+    if into:
+        insert(into, "chains", text)
+    click.echo(text)
 
 
 if __name__ == "__main__":
