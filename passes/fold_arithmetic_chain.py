@@ -17,6 +17,7 @@ from ..compiler.rewriter import Rewriter
 from .layers.affine import affine_of, constant_operand, elements
 from .layers.axis_arrays import beside, collapsed, shortest
 from .layers.linear_layers import rounded
+from .recognition.written_gelu import refuse_factor_of_gelu
 from .values.readers import refuse_other_readers
 
 _OPS = ("Add", "Sub", "Mul", "Div", "Neg", "Reciprocal")
@@ -81,6 +82,7 @@ def _chain(root: Node, rewriter: Rewriter) -> tuple[list[Node], str]:
             return chain, ""
         try:
             refuse_other_readers(value, rewriter)
+            refuse_factor_of_gelu(node, rewriter)
         except Refusal as refusal:
             return chain, refusal.reason
         chain.append(node)

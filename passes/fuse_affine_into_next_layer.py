@@ -14,6 +14,7 @@ from ..compiler.rewriter import Rewriter
 from .layers.affine import ARITHMETIC_OPS, affine_of
 from .layers.axis_arrays import VIEW_OPS, above
 from .layers.linear_layers import LINEAR_OPS, fold_input_affine, pads_nothing, weight_index
+from .recognition.written_gelu import refuse_factor_of_gelu
 
 _AFFINE = frozenset({*ARITHMETIC_OPS.split("|"), "BatchNormalization"})
 _LINEAR = frozenset(LINEAR_OPS.split("|"))
@@ -43,7 +44,8 @@ class FuseAffineIntoNextLayer(RewritePass):
         padding: the border of zeros is added after the shift, so it would not be shifted. No shift passes a rectifier.
 
     Pays when
-        Always: a node goes and the layers cost the same.
+        A node goes and the layers cost the same; but the factor 0.5 of a written-out Gelu stays where runtimes recognize
+        the Gelu as a whole.
 
     Numerics
         Computed in float64 and rounded once.
@@ -61,6 +63,7 @@ class FuseAffineIntoNextLayer(RewritePass):
         if node is None:
             rewriter.refuse("")
         affine = affine_of(node, rewriter)
+        refuse_factor_of_gelu(node, rewriter)
         paths = _layers_above(node, rewriter)
         for layer, between in paths:
             scale, shift = affine.scale, affine.shift

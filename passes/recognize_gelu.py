@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..compiler.arithmetic_pattern import plus, product
 from ..compiler.graph_pass import RewritePass
-from ..compiler.pattern import Match, RootPattern, any_, either, op
+from ..compiler.pattern import Match, RootPattern
 from ..compiler.rewriter import Rewriter
 from .recognition.standard_operators import require_elementwise, require_operator
-
-_X = any_("x")
-_ERF = op("Erf", product(math.sqrt(0.5), _X), node="erf")
-_C, _S = 0.044715, math.sqrt(2 / math.pi)
-_TANH = op("Tanh", either(
-    product(_S, op("Add", product(_C, _X, _X, _X), _X, commutative=True)),
-    product(_S, plus(product(_C, _X, _X), 1), _X),
-    op("Add", product(_S * _C, _X, _X, _X), product(_S, _X), commutative=True),
-))  # fmt: skip
+from .recognition.written_gelu import WRITTEN_GELU
 
 
 @dataclass(frozen=True)
@@ -48,10 +38,7 @@ class RecognizeGelu(RewritePass):
     """
 
     name: ClassVar[str] = "recognize-gelu"
-    patterns: ClassVar[tuple[RootPattern, ...]] = (
-        product(0.5, plus(either(_ERF, _TANH), 1), _X),
-        product(1.0, plus(either(product(0.5, _ERF), product(0.5, _TANH)), 0.5), _X),
-    )
+    patterns: ClassVar[tuple[RootPattern, ...]] = WRITTEN_GELU
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         x = match["x"]
