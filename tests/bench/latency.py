@@ -3,8 +3,8 @@
     python tests/bench/latency.py MODELS [--samples FEEDS] [--threads 1,2] [--batches 1,8] [--skip PASSES] [--json OUT]
 
 ONNX Runtime's own optimizations are on. Both models run in turns, in several rounds with fresh sessions; a row shows
-the median over the rounds of the ratio of the medians. A model is enlarged to a batch only where its inputs leave their
-first dimension open. The prediction is of one thread and the batch as it comes, for whole models and for the rewrites
+the median over the rounds of the median ratio of two runs next to each other. A model is enlarged to a batch only where
+its inputs leave their first dimension open. The prediction is of one thread and the batch as it comes, for whole models and for the rewrites
 that state their numbers.
 """
 
@@ -49,16 +49,17 @@ def enlarged(model: onnx.ModelProto, feeds: dict[str, Any], batch: int) -> dict[
     return {n: np.concatenate([a] * batch) if n in opened else a for n, a in feeds.items()}
 
 
-def median_times(sessions: list[Session], feeds: dict[str, Any], seconds: float) -> list[float]:
-    """Median time of each session's runs, which take turns."""
-    times: list[list[float]] = [[] for _ in sessions]
+def times_of(sessions: list[Session], feeds: dict[str, Any], seconds: float) -> np.ndarray:
+    """Times of the runs of each session, which take turns; the first two are left out."""
+    times: list[list[float]] = []
     deadline = time.perf_counter() + seconds
-    while time.perf_counter() < deadline or len(times[0]) < _FEWEST:
-        for session, record in zip(sessions, times):
+    while time.perf_counter() < deadline or len(times) < _FEWEST:
+        times.append([])
+        for session in sessions:
             started = time.perf_counter()
             session.run(feeds)
-            record.append(time.perf_counter() - started)
-    return [statistics.median(record[2:]) for record in times]
+            times[-1].append(time.perf_counter() - started)
+    return np.array(times[2:])
 
 
 def ratio_of(paths: list[Path], feeds: dict[str, Any], threads: int, rounds: int, seconds: float) -> dict[str, float]:
@@ -67,8 +68,8 @@ def ratio_of(paths: list[Path], feeds: dict[str, Any], threads: int, rounds: int
     for number in range(rounds):
         order = paths if number % 2 == 0 else paths[::-1]
         sessions = {path: open_session(path, level="all", threads=threads) for path in order}
-        before, after = median_times([sessions[path] for path in paths], feeds, seconds)
-        found.append((after / before, before))
+        times = times_of([sessions[path] for path in paths], feeds, seconds)
+        found.append((float(np.median(times[:, 1] / times[:, 0])), float(np.median(times[:, 0]))))
     ratios = sorted(ratio for ratio, _ in found)
     return {
         "ratio": statistics.median(ratios),
