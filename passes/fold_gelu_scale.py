@@ -43,8 +43,8 @@ class FoldGeluScale(RewritePass):
 
     Pays when
         The next layer's weight is a constant that may be stored anew, so that a node is saved. A Gelu with its factor
-        0.5 is left as it is written, which runtimes recognize as a whole; from opset 20 on recognize-gelu does. Only for
-        TensorRT the next layer takes the factor 0.5 in.
+        0.5 is left as it is written, which runtimes recognize as a whole; from opset 20 on recognize-gelu does. Only
+        for TensorRT the next layer takes the factor 0.5 in.
 
     Numerics
         Computed in float64 and rounded once.

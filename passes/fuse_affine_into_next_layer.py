@@ -44,8 +44,8 @@ class FuseAffineIntoNextLayer(RewritePass):
         padding: the border of zeros is added after the shift, so it would not be shifted. No shift passes a rectifier.
 
     Pays when
-        A node goes and the layers cost the same; but the factor 0.5 of a written-out Gelu stays where runtimes recognize
-        the Gelu as a whole.
+        A node goes and the layers cost the same; but the factor 0.5 of a written-out Gelu stays where runtimes
+        recognize the Gelu as a whole.
 
     Numerics
         Computed in float64 and rounded once.

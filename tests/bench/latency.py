@@ -4,8 +4,8 @@
 
 ONNX Runtime's own optimizations are on. Both models run in turns, in several rounds with fresh sessions; a row shows
 the median over the rounds of the median ratio of two runs next to each other. A model is enlarged to a batch only where
-its inputs leave their first dimension open. The prediction is of one thread and the batch as it comes, for whole models and for the rewrites
-that state their numbers.
+its inputs leave their first dimension open. The prediction is of one thread and the batch as it comes, for whole models
+and for the rewrites that state their numbers.
 """
 
 from __future__ import annotations
