@@ -157,8 +157,14 @@ def _reduce(node: Node, sizes: Mapping[str, int] | None) -> int:
 
 
 def _pool(node: Node, sizes: Mapping[str, int] | None) -> int:
+    return elements(node.outputs[0], sizes) * window_elements(node)
+
+
+def window_elements(node: Node) -> int:
+    """How many elements a pooling operator looks at for one of its output; 1 if that is not known."""
     kernel = node.attributes.get("kernel_shape")
-    return elements(node.outputs[0], sizes) * (_product(list(kernel)) if isinstance(kernel, tuple) else 1)
+    extents = list(kernel) if isinstance(kernel, tuple) else []
+    return _product([extent if isinstance(extent, int) else 1 for extent in extents])
 
 
 _FLOPS: dict[str, Callable[[Node, Mapping[str, int] | None], int]] = {

@@ -219,8 +219,8 @@ class RewritePass(Pass):
             found = pattern.match_root(node)
             if found is None:
                 continue
-            rewriter = self.rewriter(context, node, found.nodes)
             try:
+                rewriter = self.rewriter(context, node, found.nodes)
                 if found.near_miss:
                     raise Refusal(found.near_miss)
                 self.rewrite(found, rewriter)

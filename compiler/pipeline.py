@@ -101,22 +101,24 @@ def _items(
             if item[1] in named and item[1] not in registry and item[2] is None:
                 stages.extend(parse(named[item[1]], registry).stages)
             else:
-                stages.append(_one(item[1], item[2] or "", registry))
+                stages.append(look_up(item[1], registry).from_options(_option_texts(item[1], item[2] or "")))
             position = item.end()
         if not text.startswith(",", position):
             return stages, position
         position += 1
 
 
-def _one(name: str, options: str, registry: Mapping[str, type[Pass]]) -> Pass:
-    kind = registry.get(name)
-    if kind is None:
+def look_up(name: str, registry: Mapping[str, type[Pass]]) -> type[Pass]:
+    """The pass of a name.
+
+    Raises:
+        OptionError: there is none, with those that may have been meant.
+    """
+    if name not in registry:
         close = difflib.get_close_matches(name, registry, n=3)
-        raise OptionError(
-            f"there is no pass '{name}'",
-            hint=f"did you mean {', '.join(close)}?" if close else "`planish passes` lists all",
-        )
-    return kind.from_options(_option_texts(name, options))
+        hint = f"did you mean {', '.join(close)}?" if close else "`planish passes` lists all"
+        raise OptionError(f"there is no pass '{name}'", hint=hint)
+    return registry[name]
 
 
 def _option_texts(name: str, text: str) -> dict[str, str]:

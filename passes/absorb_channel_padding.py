@@ -107,7 +107,9 @@ def _of_concat(node: Node) -> _Padding | None:
     amounts = []
     for value in node.inputs:
         constant = None if value is None else value.constant
-        if constant is not None and (constant.dtype not in dtypes.FLOATING or constant.numpy().any()):
+        if constant is not None and (
+            constant.dtype not in dtypes.FLOATING or len(constant.shape) != rank or constant.numpy().any()
+        ):
             return None
         amounts.append(0 if constant is None else constant.shape[axis])
     value = node.inputs[kept[0]]

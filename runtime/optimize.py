@@ -15,7 +15,7 @@ import onnx_graphsurgeon as gs
 from onnx import ModelProto
 
 from ..compiler import pipeline as pipelines
-from ..compiler.errors import OptionError, PassError, UnsupportedModelError
+from ..compiler.errors import PassError, UnsupportedModelError
 from ..compiler.garbage import collection_paused
 from ..compiler.graph_pass import Context
 from ..compiler.inference import infer_model
@@ -103,9 +103,8 @@ class _Job:
         self.said: set[str] = set()
         self.source = gs.export_onnx(source) if isinstance(source, gs.Graph) else source
         registry = registry_with(options.plugins)
-        unknown = [name for name in options.skip if name not in registry]
-        if unknown:
-            raise OptionError(f"there is no pass '{unknown[0]}' to skip", hint="`planish passes` lists all")
+        for name in options.skip:
+            pipelines.look_up(name, registry)
         extra = [kind.name for plugin in options.plugins for kind in passes_of(plugin)]
         usual = options.target if options.target in PIPELINES else "default"
         text = options.passes if options.passes is not None else ",".join([*extra, usual])

@@ -23,6 +23,7 @@ from .result import Result
 from .tables import console, remarks, summary
 
 _FILE = click.Path(path_type=Path)
+_UNWRAPPED = 10_000  # columns: where no terminal reads, a remark stays on one line, for grep
 
 
 @click.command("optimize", short_help="Make a model smaller and faster with the same numbers.")
@@ -37,7 +38,8 @@ _FILE = click.Path(path_type=Path)
               help="Convert to opset N first; else the model's own is kept.")
 @click.option("--verify", type=click.Choice(VERIFY), default="final", show_default=True,
               help="Compare the numbers with the original's: not at all, at the end, or after every pass.")
-@click.option("--samples", type=_FILE, metavar="FILE.npz", help="Real inputs for the comparison.")
+@click.option("--samples", type=_FILE, metavar="FILE.npz",
+              help="Real inputs for the comparison, by name; 0|name, 1|name ... if there are several of each.")
 @click.option("--seed", type=click.IntRange(min=0), metavar="N", default=0, show_default=True,
               help="Of the inputs that are drawn for the comparison.")
 @click.option("--outputs", metavar="NAME", multiple=True, help="Keep only these outputs; repeat, or write a,b,c.")
@@ -131,6 +133,7 @@ def _print(result: Result, kinds: tuple[str, ...], pattern: str, quiet: bool) ->
         out.print(summary(account))
     if kinds:
         space = [] if quiet else [""]
-        out.print(*space, remarks(account, kinds, pattern), *space, sep="\n")
+        lines = out if out.is_terminal else console(width=_UNWRAPPED)
+        lines.print(*space, remarks(account, kinds, pattern), *space, sep="\n")
     if not quiet:
         out.print(f"wrote {result.saved}", soft_wrap=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from ..compiler.errors import OptionError
 from ..compiler.graph_pass import Pass
+from ..compiler.pipeline import look_up
 from ..passes import PASSES, PIPELINES
 from .plugins import registry_with
 from .tables import console, table
@@ -25,9 +25,7 @@ def list_passes(explain: str | None, plugin: tuple[str, ...], as_json: bool) -> 
     """List the passes in the order in which they run by default, and the pipelines."""
     registry = registry_with(plugin)
     if explain is not None:
-        if explain not in registry:
-            raise OptionError(f"there is no pass '{explain}'", hint="`planish passes` lists all")
-        registry = {explain: registry[explain]}
+        registry = {explain: look_up(explain, registry)}
     if as_json:
         described = [describe(kind) for kind in registry.values()]
         click.echo(json.dumps({"passes": described, "pipelines": PIPELINES}, indent=1))

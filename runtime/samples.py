@@ -77,8 +77,11 @@ def load_samples(path: Path) -> list[Sample]:
                 number, bar, name = key.partition("|")
                 numbered = bool(bar) and number.isdigit()
                 grouped.setdefault(int(number) if numbered else 0, {})[name if numbered else key] = archive[key]
+    except OSError as error:
+        raise OptionError(f"samples '{path}' cannot be read: {error.strerror or error}") from error
     except Exception as error:
-        raise OptionError(f"samples '{path}' cannot be read: {error}", hint="give an .npz file") from error
+        hint = "numpy.savez writes them, with the names of the inputs as keys"
+        raise OptionError(f"samples '{path}' are no .npz file of arrays", hint=hint) from error
     return [Sample("real", grouped[i]) for i in sorted(grouped)]
 
 

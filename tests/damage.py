@@ -1,8 +1,10 @@
 """Damages models at random and reads, infers, optimizes and writes them; run as a program, because it may crash.
 
     python damage.py FIRST_SEED COUNT
+    python damage.py attributes
 
-Prints one line for everything that went wrong otherwise than by a PlanishError about the model.
+The second form gives every attribute of every operator values of other types. Prints one line for everything that went
+wrong otherwise than by a PlanishError about the model.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ import sys
 import tempfile
 import traceback
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 
+import onnx
 from google.protobuf.message import Message
-from onnx import ModelProto
+from onnx import AttributeProto, ModelProto, helper
 from onnx.backend.test.case.node import collect_testcases
 
 from planish.compiler.errors import PassError, PlanishError
@@ -133,6 +137,24 @@ def damaged(data: bytes, rng: random.Random) -> bytes:
     return proto.SerializeToString()
 
 
+def with_other_attributes(models: list[bytes]) -> Iterator[bytes]:
+    """Models with one attribute of another type than its own; each attribute of an operator once with each type."""
+    seen = set()
+    for data in models:
+        proto = onnx.shape_inference.infer_shapes(ModelProto.FromString(data))
+        for node in proto.graph.node:
+            for attribute in node.attribute:
+                own = AttributeProto()
+                own.CopyFrom(attribute)
+                for value in (1.5, 3, "a", [1, 2], [1.5], ["a"]):
+                    case = (node.op_type, attribute.name, repr(value))
+                    if case not in seen:
+                        seen.add(case)
+                        attribute.CopyFrom(helper.make_attribute(own.name, value))
+                        yield proto.SerializeToString()
+                attribute.CopyFrom(own)
+
+
 def survives(path: Path) -> str:
     """What went wrong, "" if nothing did."""
     signal.alarm(SECONDS)
@@ -151,19 +173,29 @@ def survives(path: Path) -> str:
     return ""
 
 
-def main(first: int, count: int) -> None:
+def cases(models: list[bytes], arguments: list[str]) -> Iterator[tuple[int, bytes]]:
+    """Damaged models with their numbers."""
+    if arguments == ["attributes"]:
+        yield from enumerate(with_other_attributes(models))
+        return
+    first, count = map(int, arguments)
+    for seed in range(first, first + count):
+        rng = random.Random(seed)
+        yield seed, damaged(rng.choice(models), rng)
+
+
+def main(arguments: list[str]) -> None:
     models = originals()
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, used + MEMORY))
     signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(TimeoutError("too slow")))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.onnx"
-        for seed in range(first, first + count):
-            rng = random.Random(seed)
-            path.write_bytes(damaged(rng.choice(models), rng))
+        for number, data in cases(models, arguments):
+            path.write_bytes(data)
             if wrong := survives(path):
-                print(seed, wrong, flush=True)
+                print(number, wrong, flush=True)
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(sys.argv[1:])

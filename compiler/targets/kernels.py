@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from math import prod
 
 from .. import dtypes
-from ..cost import FREE_OPS, elements, extents
+from ..cost import FREE_OPS, elements, extents, window_elements
 from ..graph import Node, Value
 from .layout import Layouts
 from .scenario import Scenario
@@ -173,8 +173,7 @@ class Profile:
         return Counter({"transposed elements": elements(node.output, self.sizes)})
 
     def pool(self, node: Node) -> Work:
-        kernel = node.attributes.get("kernel_shape")
-        taps = elements(node.output, self.sizes) * (prod(kernel) if isinstance(kernel, tuple) else 1)
+        taps = elements(node.output, self.sizes) * window_elements(node)
         if node.op.startswith("Global"):
             taps = elements(node.input(0), self.sizes)
         blocked = "blocked " if self.layouts.makes_blocks(node) else "global " if node.op.startswith("Global") else ""

@@ -10,6 +10,7 @@ import numpy as np
 
 from ...compiler import dtypes
 from ...compiler.graph import Node
+from ...compiler.refusal import Refusal
 from .exact_arithmetic import ARITHMETIC
 from .exact_movement import MOVEMENT, Arrays, NotCovered
 
@@ -28,8 +29,8 @@ def compute(node: Node, inputs: Arrays) -> list[np.ndarray] | None:
     try:
         with np.errstate(all="ignore"):
             results = [np.asarray(array) for array in kernel(node, inputs)]
-    except (NotCovered, IndexError, ValueError, TypeError, OverflowError):
-        return None  # all but the first: an input that the operator does not allow
+    except (NotCovered, Refusal, IndexError, ValueError, TypeError, OverflowError):
+        return None  # all but the first: an attribute or an input that the operator does not allow
     expected = [v.dtype for v in node.outputs if v is not None]
     if len(results) != len(node.outputs):
         return None

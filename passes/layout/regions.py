@@ -49,7 +49,10 @@ def order_of(node: Node) -> Order | None:
     if source is None or source.shape is None or result.shape is None:
         return None
     if node.op == "Transpose":
-        return Order.permutation(permutation(node, len(source.shape)))
+        try:
+            return Order.permutation(permutation(node, len(source.shape)))
+        except Refusal:  # an attribute that the function's caller binds, or one of another type
+            return None
     return _of_reshape(source.shape, result.shape) if node.op in RESHAPES else None
 
 

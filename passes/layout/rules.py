@@ -15,6 +15,7 @@ from ...compiler.inference.movement_extent import pad_amounts
 from ...compiler.inference.reduction import reduced_axes
 from ...compiler.refusal import Refusal
 from ...compiler.tensor import Tensor
+from ..views.view_ops import permutation
 from .layouts import SHARED_LIMIT, Order, Reordering, same_everywhere
 from .size_rules import resized, with_numbers_per_axis
 
@@ -281,7 +282,7 @@ def _transpose(node: Node, order: Order) -> Reordering | None:
     """A Transpose of a tensor with axes of extent 1 more or fewer; one that is only reordered reads it as it is."""
     if not order.dropped and None not in order.axes:
         return None
-    old = node.ints_attr("perm") or tuple(reversed(range(order.rank)))
+    old = permutation(node, order.rank)
     kept = [axis for axis in range(order.rank) if old[axis] not in order.dropped]
     result: list[int | None] = list(kept)
     for position, axis in enumerate(order.axes):

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...compiler.graph import Node, Value
+from ...compiler.graph import Node, Shape, Value
 from ...compiler.inference import content_of
 from ...compiler.inference.movement import slice_ranges, split_sizes
+from ...compiler.refusal import Refusal
 
 _LONGEST = 1 << 16  # elements along the axis
 
@@ -45,12 +46,16 @@ def part_of(node: Node, output: int = 0) -> Part | None:
     source = node.input(0)
     if source is None or not source.shape:
         return None
-    rank = len(source.shape)
-    if node.op == "Slice":
-        return _of_slice(node, source, rank)
-    axis = node.int_attr("axis", 0)
+    try:
+        return _of_slice(node, source) if node.op == "Slice" else _along_axis(node, source.shape, output)
+    except Refusal:  # an attribute that the function's caller binds, or one of another type
+        return None
+
+
+def _along_axis(node: Node, shape: Shape, output: int) -> Part | None:
+    rank, axis = len(shape), node.int_attr("axis", 0)
     axis = axis + rank if axis < 0 else axis
-    extent = source.shape[axis] if 0 <= axis < rank else None
+    extent = shape[axis] if 0 <= axis < rank else None
     if not isinstance(extent, int) or not 0 < extent <= _LONGEST:
         return None
     if node.op == "Gather":
@@ -73,8 +78,8 @@ def _of_gather(node: Node, axis: int, extent: int) -> Part | None:
     return Part(axis, extent, tuple(numbers), drops_axis=indices.rank == 0)
 
 
-def _of_slice(node: Node, source: Value, rank: int) -> Part | None:
-    ranges = slice_ranges(node, rank)
+def _of_slice(node: Node, source: Value) -> Part | None:
+    ranges = None if source.shape is None else slice_ranges(node, len(source.shape))
     if ranges is None or len(ranges) != 1 or source.shape is None:
         return None
     ((axis, (start, end, step)),) = ranges.items()

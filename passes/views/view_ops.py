@@ -19,7 +19,7 @@ def view_through(value: Value, view: View) -> View | None:
         if node is None:
             return None
         return _split(node, view, value.index) if node.op == "Split" else _VIEWS[node.op](node, view)
-    except Refusal:  # an attribute that the function's caller binds
+    except Refusal:  # an attribute that the function's caller binds, or one of another type
         return None
 
 
@@ -47,8 +47,11 @@ def view_along(chain: Sequence[Value]) -> View | None:
 
 
 def permutation(node: Node, rank: int) -> tuple[int, ...]:
-    """The permutation of a Transpose."""
-    return node.ints_attr("perm") or tuple(reversed(range(rank)))
+    """The permutation of a Transpose; refuses what is none."""
+    order = node.ints_attr("perm") or tuple(reversed(range(rank)))
+    if sorted(order) != list(range(rank)):
+        raise Refusal(f"{list(order)} is no permutation of {rank} axes")
+    return order
 
 
 def _identity(node: Node, view: View) -> View | None:
@@ -61,8 +64,7 @@ def _reshape(node: Node, view: View) -> View | None:
 
 
 def _transpose(node: Node, view: View) -> View | None:
-    order = permutation(node, len(view.axes))
-    return view.transposed(order) if len(order) == len(view.axes) else None
+    return view.transposed(permutation(node, len(view.axes)))
 
 
 def _slice(node: Node, view: View) -> View | None:

@@ -224,12 +224,28 @@ def test_weights_of_unknown_types_are_no_constants() -> None:
     assert optimize(proto, verify="off").proto() == proto
 
 
-@pytest.mark.slow
-def test_damaged_models() -> None:
-    done = subprocess.run([sys.executable, DAMAGE, "0", "4000"], capture_output=True, text=True, timeout=900)
-    assert (done.returncode, done.stdout) == (0, ""), done.stdout[-3000:] + done.stderr[-1000:]
+@pytest.mark.parametrize(
+    "text",
+    [
+        "g (float[2,3,4] x) => (float[4,3,2] y) { y = Transpose <perm: float = 1.0> (x) }",
+        "g (float[4,6] x) => (float[4,3] y) <float[4,3] z> { y, z = Split <axis: string = \"a\"> (x) }",
+        "g (float[4,6] x) => (float[4,3] y, float[4,3] z) { y, z = Split <axis: string = \"a\"> (x) }",
+    ],
+)
+def test_attributes_of_another_type_are_left_alone(text: str) -> None:
+    proto = parsed(text)
+    assert optimize(proto, verify="off").proto() == proto
 
 
-def test_some_damaged_models() -> None:
-    done = subprocess.run([sys.executable, DAMAGE, "100000", "300"], capture_output=True, text=True, timeout=300)
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["0", "4000"], marks=pytest.mark.slow),
+        ["100000", "300"],
+        pytest.param(["attributes"], marks=pytest.mark.slow),
+    ],
+    ids=" ".join,
+)
+def test_damaged_models(arguments: list[str]) -> None:
+    done = subprocess.run([sys.executable, DAMAGE, *arguments], capture_output=True, text=True, timeout=900)
     assert (done.returncode, done.stdout) == (0, ""), done.stdout[-3000:] + done.stderr[-1000:]

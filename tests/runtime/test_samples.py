@@ -26,9 +26,13 @@ def test_every_input_is_an_array_of_its_type_and_shape(dtype: int, shape: tuple[
     assert array.dtype == helper.tensor_dtype_to_np_dtype(dtype)
 
 
-def offered(text: str, accepts: object = None, stop: int = 1000) -> tuple[list[Sample], str]:
+def parsed(text: str) -> onnx.ModelProto:
+    return onnx.parser.parse_model('<ir_version: 9, opset_import: ["" : 17]>\n' + text)
+
+
+def offered(text: str | onnx.ModelProto, accepts: object = None, stop: int = 1000) -> tuple[list[Sample], str]:
     """The samples that are drawn for a model, whose inputs a function judges; and the last failure."""
-    model = onnx.parser.parse_model('<ir_version: 9, opset_import: ["" : 17]>\n' + text)
+    model = parsed(text) if isinstance(text, str) else text
     taken: list[Sample] = []
 
     def attempt(sample: Sample) -> str:
@@ -70,7 +74,9 @@ def test_a_symbol_that_allows_one_size_does_not_keep_the_others_from_two() -> No
 
 
 def test_dimensions_that_are_expressions() -> None:
-    taken, _ = offered('g (float[N,past] x, float[N,"past + 1"] m) => (float[N,past] y) { y = Relu(x) }')
+    model = parsed("g (float[N,past] x, float[N,later] m) => (float[N,past] y) { y = Relu(x) }")
+    model.graph.input[1].type.tensor_type.shape.dim[1].dim_param = "past + 1"
+    taken, _ = offered(model)
     assert all(s.feeds["m"].shape[1] == s.feeds["x"].shape[1] + 1 for s in taken)
 
 
