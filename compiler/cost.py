@@ -29,15 +29,12 @@ class Cost:
     bytes: int = 0
     parameters: int = 0
 
-    def __add__(self, other: Cost) -> Cost:
-        return Cost(self.flops + other.flops, self.bytes + other.bytes, self.parameters + other.parameters)
-
 
 def elements(value: Value | None, sizes: Mapping[str, int] | None = None) -> int:
     """Number of elements of a value, with symbols bound to `sizes` or else 1; 0 if the rank is unknown."""
     if value is None or value.shape is None:
         return 0
-    counts = sizes.counts if isinstance(sizes, _Remembering) else None
+    counts = sizes.counts if isinstance(sizes, Remembering) else None
     if counts is not None and value in counts:
         return counts[value]
     count = 1
@@ -51,10 +48,16 @@ def elements(value: Value | None, sizes: Mapping[str, int] | None = None) -> int
 def _number(dim: Dim, sizes: Mapping[str, int] | None) -> int:
     if isinstance(dim, int):
         return dim
-    try:
-        return symbolic.evaluate(dim, sizes if isinstance(sizes, EverySymbol) else EverySymbol(1, sizes or {}))
-    except ZeroDivisionError:
-        return 0
+    numbers = sizes.numbers if isinstance(sizes, Remembering) else None
+    number = None if numbers is None else numbers.get(dim)
+    if number is None:
+        try:
+            number = symbolic.evaluate(dim, sizes if isinstance(sizes, EverySymbol) else EverySymbol(1, sizes or {}))
+        except ZeroDivisionError:
+            number = 0
+        if numbers is not None:
+            numbers[dim] = number
+    return number
 
 
 class EverySymbol(dict[str, int]):
@@ -68,21 +71,30 @@ class EverySymbol(dict[str, int]):
         return self.size
 
 
-class _Remembering(EverySymbol):
+class Remembering(EverySymbol):
     """Sizes of symbols, and the numbers of elements that were worked out with them, of a model that does not change."""
 
-    def __init__(self, given: Mapping[str, int] | None) -> None:
+    def __init__(self, given: Mapping[str, int] | None = None) -> None:
         super().__init__(1, given)
         self.counts: dict[Value, int] = {}
+        self.numbers: dict[Dim, int] = {}
 
 
 def cost_of(node: Node, sizes: Mapping[str, int] | None = None) -> Cost:
     """Cost of one node, bodies left out; symbolic dimensions count as `sizes` says, else as 1."""
     if node.op in FREE_OPS:
         return Cost()
-    produced = sum(elements(v, sizes) for v in node.outputs)
-    traffic = sum(dtypes.nbytes(v.dtype, elements(v, sizes)) for v in [*node.inputs, *node.outputs] if v is not None)
-    parameters = sum(v.constant.size for v in node.inputs if v is not None and v.constant is not None)
+    produced = traffic = parameters = 0
+    for value in node.inputs:
+        if value is not None:
+            traffic += dtypes.nbytes(value.dtype, elements(value, sizes))
+            tensor = value.constant
+            parameters += 0 if tensor is None else tensor.size
+    for value in node.outputs:
+        if value is not None:
+            count = elements(value, sizes)
+            produced += count
+            traffic += dtypes.nbytes(value.dtype, count)
     formula = _FLOPS.get(node.op)
     if formula is not None:
         flops = formula(node, sizes)
@@ -93,21 +105,20 @@ def cost_of(node: Node, sizes: Mapping[str, int] | None = None) -> Cost:
 
 def cost_of_model(model: Model, sizes: Mapping[str, int] | None = None) -> Cost:
     """Cost of the main graph: the dearer branch of an If, a Loop's or Scan's body once, functions by their calls."""
-    return _cost_of_graph(model.graph, _Remembering(sizes), model)
+    return _cost_of_graph(model.graph, sizes if isinstance(sizes, Remembering) else Remembering(sizes), model)
 
 
 def _cost_of_graph(graph: Graph, sizes: Mapping[str, int] | None, model: Model) -> Cost:
-    total = Cost()
+    flops = traffic = parameters = 0
     for node in graph:
         function = model.function_of(node)
-        if function is not None:
-            total += _cost_of_graph(function, sizes, model)
-            continue
-        total += cost_of(node, sizes)
-        bodies = [_cost_of_graph(body, sizes, model) for body in node.bodies.values()]
-        if bodies:
-            total += max(bodies, key=lambda c: (c.flops, c.bytes))
-    return total
+        parts = [cost_of(node, sizes) if function is None else _cost_of_graph(function, sizes, model)]
+        if node.bodies and function is None:
+            bodies = [_cost_of_graph(body, sizes, model) for body in node.bodies.values()]
+            parts.append(max(bodies, key=lambda c: (c.flops, c.bytes)))
+        for part in parts:
+            flops, traffic, parameters = flops + part.flops, traffic + part.bytes, parameters + part.parameters
+    return Cost(flops, traffic, parameters)
 
 
 def extents(value: Value | None, sizes: Mapping[str, int] | None = None) -> list[int]:

@@ -16,4 +16,7 @@ def collection_paused() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            if not gc.get_freeze_count():
+                gc.freeze()  # both together only say that everything is old, so that nothing is searched at once
+                gc.unfreeze()
             gc.enable()

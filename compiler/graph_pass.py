@@ -37,6 +37,9 @@ class Evaluator(Protocol):
     def evaluate(self, model: ModelProto) -> list[np.ndarray]: ...
 
 
+_NEAR = 2  # steps from a change that are looked at within the same run of a pass
+
+
 class _Reach:
     """Some nodes and what reads them, step by step, each node once; by operator."""
 
@@ -191,7 +194,8 @@ class RewritePass(Pass):
                 continue
             known = len(context.changes.touched)
             if self._try(context, node):
-                queue.extend(context.affected(roots, known, self.depth - 1))
+                # What is farther away comes with the next round; here only what goes on at this place.
+                queue.extend(context.affected(roots, known, min(self.depth - 1, _NEAR)))
 
     @property
     def depth(self) -> int:

@@ -23,8 +23,9 @@ class TypedAttributes:
         return value
 
     def int_attr(self, name: str, default: int) -> int:
-        value = self.attr(name, default)
+        value = self.attributes.get(name, default)
         if type(value) is not int:
+            self.attr(name)
             raise Refusal(f"attribute {name} is not an integer")
         return value
 
@@ -44,9 +45,10 @@ class TypedAttributes:
 
     def ints_attr(self, name: str) -> tuple[int, ...] | None:
         """An INTS attribute as a tuple, None if absent."""
-        value = self.attr(name)
+        value = self.attributes.get(name)
         if value is None:
             return None
-        if not isinstance(value, tuple | list) or not all(isinstance(v, int) for v in value):
+        if not isinstance(value, tuple | list) or not all(type(v) is int for v in value):
+            self.attr(name)
             raise Refusal(f"attribute {name} is not a list of integers")
-        return tuple(value)
+        return value if isinstance(value, tuple) else tuple(value)
