@@ -20,6 +20,7 @@ _SAME = frozenset({
     "Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Identity", "Slice", "Gather", "Expand", "Tile", "Split",
     "DepthToSpace", "SpaceToDepth", "GatherElements", "GatherND",
 })  # fmt: skip
+_OPEN = frozenset({"Add", "Sum", "Concat"})  # nothing is known of the result where nothing is of one input
 _POOLS = frozenset({"MaxPool", "AveragePool", "GlobalMaxPool", "GlobalAveragePool"})
 _FIXED: dict[str, Range] = {
     "Sigmoid": (0, 1), "HardSigmoid": (0, 1), "Softmax": (0, 1), "Tanh": (-1, 1), "Erf": (-1, 1), "Sin": (-1, 1),
@@ -109,7 +110,13 @@ def _clip(node: Node, depth: int) -> Range:
 
 
 def _many(node: Node, depth: int) -> list[Range]:
-    return [range_of(v, depth) for v in node.inputs]
+    """The ranges of the inputs; only the first one of which nothing is known, where one is enough to know nothing."""
+    ranges: list[Range] = []
+    for value in node.inputs:
+        ranges.append(range_of(value, depth))
+        if ranges[-1] == EVERYTHING and node.op in _OPEN:
+            return ranges[-1:]
+    return ranges
 
 
 def _maximum(node: Node, depth: int) -> Range:
