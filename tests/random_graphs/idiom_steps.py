@@ -1,0 +1,131 @@
+"""Steps that write a standard operator out in small ones, as exporters do, with numbers that may be a little off."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from .movement_steps import ONE
+from .typed import F32, TypedGraph, Var, is_fixed, product
+
+
+class Writing:
+    """Arithmetic on a graph's values in the notation of Python; numbers become constants of rank 0 or 1."""
+
+    def __init__(self, g: TypedGraph, var: Var) -> None:
+        self.g, self.var = g, var
+
+    def number(self, number: float) -> Var:
+        off = number * self.g.choose([1, 1, 1, 1, 1.01])
+        extents = [1] if self.var.rank and self.g.chance(4) else []
+        return self.g.constant(np.full(extents, off, self.var.dtype))
+
+    def apply(self, op: str, other: float | Writing | None = None) -> Writing:
+        operands = [self.var]
+        if other is not None:
+            operands.append(other.var if isinstance(other, Writing) else self.number(other))
+            if op in ("Add", "Mul") and self.g.chance(3):
+                operands.reverse()
+        return Writing(self.g, self.g.op(op, operands, self.var.shape))
+
+    def over(self, op: str, axes: list[int]) -> Writing:
+        """A reduction that keeps its axes."""
+        shape = tuple(ONE if a in [i % self.var.rank for i in axes] else e for a, e in enumerate(self.var.shape))
+        return Writing(self.g, self.g.with_axes(op, self.var, axes, shape, 13 if op == "ReduceSum" else 18, keepdims=1))
+
+
+def gelu(x: Writing) -> None:
+    inner = x.apply("Div", math.sqrt(2)) if x.g.number(0, 1) == 0 else x.apply("Mul", math.sqrt(0.5))
+    whole = inner.apply("Erf").apply("Add", 1)
+    if x.g.number(0, 1):
+        x.apply("Mul", 0.5).apply("Mul", whole)
+    else:
+        x.apply("Mul", whole).apply("Mul", 0.5)
+
+
+def tanh_gelu(x: Writing) -> None:
+    cube = x.apply("Pow", 3)
+    inner = x.apply("Add", cube.apply("Mul", 0.044715)).apply("Mul", math.sqrt(2 / math.pi))
+    x.apply("Mul", 0.5).apply("Mul", inner.apply("Tanh").apply("Add", 1))
+
+
+def swish(x: Writing) -> None:
+    inner = x.apply("Mul", 1.702) if x.g.number(0, 2) == 2 else x
+    x.apply("Mul", inner.apply("Sigmoid"))
+
+
+def hard_swish(x: Writing) -> None:
+    moved = x.apply("Add", 3)
+    clipped = Writing(x.g, x.g.op("Clip", [moved.var, x.number(0), x.number(6)], x.var.shape))
+    if x.g.number(0, 1):
+        x.apply("Mul", clipped).apply("Div", 6)
+    else:
+        x.apply("Mul", clipped.apply("Div", 6))
+
+
+def softplus(x: Writing) -> None:
+    soft = x.apply("Exp").apply("Add", 1).apply("Log")
+    if x.g.number(0, 1):
+        x.apply("Mul", soft.apply("Tanh"))
+
+
+def leaky_relu(x: Writing) -> None:
+    x.apply("Max", x.apply("Mul", x.g.choose([0.1, 0.01, 1.5, -0.5])))
+
+
+def softmax(x: Writing) -> None:
+    axis = x.g.choose([-1, x.var.rank - 1, 0])
+    moved = x
+    if x.g.number(0, 1):
+        moved = x.apply("Sub", x.over("ReduceMax", [axis]))
+    powers = moved.apply("Exp")
+    quotient = powers.apply("Div", powers.over("ReduceSum", [axis]))
+    if x.g.chance(4):
+        quotient.apply("Log")
+
+
+def layer_norm(x: Writing) -> None:
+    axes = x.g.choose([[-1], [x.var.rank - 1], [0], [-2, -1] if x.var.rank > 1 else [-1]])
+    centred = x.apply("Sub", x.over("ReduceMean", axes))
+    square = centred.apply("Pow", 2) if x.g.number(0, 1) else centred.apply("Mul", centred)
+    spread = square.over("ReduceMean", axes).apply("Add", 1e-5).apply("Sqrt")
+    result = centred.apply("Div", spread)
+    _scaled(result)
+
+
+def rms_norm(x: Writing) -> None:
+    mean = x.apply("Pow", 2).over("ReduceMean", [-1]).apply("Add", 1e-6)
+    if x.g.number(0, 1):
+        result = x.apply("Div", mean.apply("Sqrt"))
+    else:
+        result = x.apply("Mul", mean.apply("Sqrt").apply("Reciprocal"))
+    _scaled(result)
+
+
+def _scaled(result: Writing) -> None:
+    extent = result.var.shape[-1]
+    if is_fixed(extent):
+        for op in ("Mul", "Add"):
+            weight = result.g.constant(result.g.array(F32, [extent[0]]))
+            result = Writing(result.g, result.g.op(op, [result.var, weight], result.var.shape))
+
+
+def lp_norm(x: Writing) -> None:
+    x.apply("Div", x.over("ReduceL2", [-1]))
+
+
+IDIOMS: tuple[Callable[[Writing], None], ...] = (
+    gelu, tanh_gelu, swish, hard_swish, softplus, leaky_relu, softmax, layer_norm, rms_norm, lp_norm,
+)  # fmt: skip
+
+
+def idiom(g: TypedGraph) -> None:
+    """One of the operators written out."""
+    x = g.pick(lambda v: v.dtype == F32 and v.rank > 0 and 0 not in product(v.shape))
+    if x is not None and g.opset >= 12:
+        g.choose(IDIOMS)(Writing(g, x))
+
+
+STEPS = (idiom,)
