@@ -257,13 +257,14 @@ def _take_part(node: Node, value: Value, places: dict[int, int], rewriter: Rewri
     part = part_of(node)
     assert part is not None
     positions = [places[p] for p in part.positions]
+    start = positions[0] if positions else 0
     if part.drops_axis:
         indices = rewriter.constant(np.array(positions[0], np.int64), f"{node.label}_index")
         rewriter.replace(node.output, rewriter.op("Gather", [value, indices], axis=part.axis, name=node.name))
     elif positions == list(range(len(places))):
         rewriter.replace(node.output, value)
-    elif positions == list(range(positions[0], positions[-1] + 1)):
-        rewriter.replace(node.output, slice_of(value, part.axis, positions[0], positions[-1] + 1, rewriter))
+    elif positions == list(range(start, start + len(positions))):
+        rewriter.replace(node.output, slice_of(value, part.axis, start, start + len(positions), rewriter))
     else:
         indices = rewriter.ints(positions, f"{node.label}_indices")
         rewriter.replace(node.output, rewriter.op("Gather", [value, indices], axis=part.axis, name=node.name))

@@ -84,20 +84,25 @@ def _holds(dtype: int, content: Shape) -> bool:
 
 
 def refresh(nodes: Iterable[Node]) -> list[Node]:
-    """Infer these nodes again and, where something new became known, what reads them; returns those that changed."""
+    """Infer these nodes again and, where something new became known, what reads them.
+
+    Returns:
+        The nodes of whose outputs or operands something new is known.
+    """
     pending = deque(nodes)
-    changed: list[Node] = []
+    concerned: dict[Node, None] = {}
     budget = 100_000  # facts only become sharper, so this ends by itself; the bound is for a faulty plug-in rule
     while pending and budget:
         budget -= 1
         node = pending.popleft()
         if infer_node(node):
-            changed.append(node)
+            concerned[node] = None
             for value in node.outputs:
                 if value is not None:
                     for reader in value.readers:
+                        concerned[reader] = None
                         pending.append(outermost_reader(reader, node.graph))
-    return changed
+    return list(concerned)
 
 
 def outermost_reader(reader: Node, graph: Graph) -> Node:
