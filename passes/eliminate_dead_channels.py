@@ -93,9 +93,7 @@ class EliminateDeadChannels(RewritePass):
         rewriter.refuse("")
 
     def _narrow(self, region: Region, needs: _Needs, rewriter: Rewriter) -> None:
-        picks = [int(i) for i in np.flatnonzero(needs.needed)] or [0]
-        if len(picks) == region.extent:
-            rewriter.refuse("one of them has to stay")
+        picks = [int(i) for i in np.flatnonzero(needs.needed)]
         places = {old: new for new, old in enumerate(picks)}
         edit = ChannelEdit(region, picks, rewriter, lambda reader, index: reader.op in _PARTS and index == 0)
         edit.biases = needs.biases
@@ -185,6 +183,8 @@ def _needs_of(region: Region) -> _Needs:
     constants = constants_of(region)
     for reader, index, place in layers:
         needed |= _summed(reader, index, place, constants)
+    if not needed.any():
+        needed[:1] = True  # one has to stay
     _keep_whole_parts(region, needed)
     biases = {reader: _addition(reader, index, place, constants, ~needed) for reader, index, place in layers}
     return _Needs(needed, {reader: b for reader, b in biases.items() if b is not None})
@@ -246,7 +246,7 @@ def _addition(
     rows = np.moveaxis(weight.constant.numpy().astype(np.float64), place, -1)
     sums: np.ndarray = rows.reshape(rows.shape[0], -1, rows.shape[-1]).sum(axis=1)
     added: np.ndarray = (sums * amounts).sum(axis=1)
-    return added * (reader.float_attr("alpha", 1.0) if reader.op == "Gemm" else 1.0)
+    return added * (reader.float_attr("alpha", 1.0) if reader.op == "Gemm" else 1.0) if added.any() else None
 
 
 def _take_part(node: Node, value: Value, places: dict[int, int], rewriter: Rewriter) -> None:

@@ -136,7 +136,7 @@ def _difference(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """Absolute differences; infinite where only one is finite, or NaN and infinity or their signs differ."""
     with np.errstate(invalid="ignore", over="ignore"):
         first, second = a.astype(np.float64), b.astype(np.float64)
-        difference = np.abs(first - second)
+        difference = np.asarray(np.abs(first - second))
     same = (first == second) | (np.isnan(first) & np.isnan(second))
     difference[np.isnan(difference)] = np.inf
     difference[same] = 0

@@ -66,9 +66,11 @@ def hard_swish(x: Writing) -> None:
 
 
 def softplus(x: Writing) -> None:
-    soft = x.apply("Exp").apply("Add", 1).apply("Log")
+    """Of numbers from -1 to 1: for smaller ones 1 + exp(x) keeps few digits of exp(x), and the operator all of them."""
+    small = x.apply("Tanh")
+    soft = small.apply("Exp").apply("Add", 1).apply("Log")
     if x.g.number(0, 1):
-        x.apply("Mul", soft.apply("Tanh"))
+        small.apply("Mul", soft.apply("Tanh"))
 
 
 def leaky_relu(x: Writing) -> None:
@@ -113,7 +115,9 @@ def _scaled(result: Writing) -> None:
 
 
 def lp_norm(x: Writing) -> None:
-    x.apply("Div", x.over("ReduceL2", [-1]))
+    """Of what is never 0 all along the axis: there the quotient is NaN and the operator 0, as its page says."""
+    apart = Writing(x.g, x.g.op("Abs", [x.var], x.var.shape)).apply("Add", 1)
+    apart.apply("Div", apart.over(x.g.choose(["ReduceL2", "ReduceL1"]), [-1]))
 
 
 IDIOMS: tuple[Callable[[Writing], None], ...] = (

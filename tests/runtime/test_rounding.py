@@ -53,6 +53,14 @@ def test_other_differences_are_not(got: np.ndarray) -> None:
     assert not explains(got, NOISE)
 
 
+def test_outputs_of_rank_0() -> None:
+    want = np.array(1.0, np.float32)
+    others = [np.array(1.001, np.float32), np.array(np.nan, np.float32)]
+    assert explains(np.array(1.002, np.float32), others[:1], want)
+    assert not explains(np.array(2.0, np.float32), others[:1], want)
+    assert explains(np.array(np.nan, np.float32), others, want)
+
+
 def test_where_the_original_is_steady_nothing_is_excused() -> None:
     steady = [WANT.copy() for _ in range(6)]
     assert not explains(noisy(1e-3, 9), steady)
