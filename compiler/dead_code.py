@@ -51,7 +51,7 @@ def sweep(graph: Graph, touched: dict[Node, None]) -> None:
 def remove_if_dead(node: Node, touched: dict[Node, None]) -> list[Node]:
     """Remove a node that nobody reads, and then its producers, and unused initializers; returns what went.
 
-    Producers that stay have lost a reader and are added to `touched`.
+    Producers that stay have lost a reader, and the node whose body it was does less: they are added to `touched`.
     """
     removed: list[Node] = []
     stack = [node]
@@ -62,8 +62,12 @@ def remove_if_dead(node: Node, touched: dict[Node, None]) -> list[Node]:
         read = [v for v in candidate.inputs if v is not None]
         if candidate.bodies:
             read.extend(candidate.captured())
+        owner = candidate.graph.owner
         candidate.graph.unlink(candidate)
         removed.append(candidate)
+        while owner is not None:
+            touched[owner] = None
+            owner = owner.graph.owner
         for value in read:
             if value.producer is not None:
                 stack.append(value.producer)

@@ -7,7 +7,8 @@ import numpy as np
 from .typed import BOOL, F16, F32, F64, FLOATS, I32, I64, INTEGERS, Shape, TypedGraph, Var, broadcast, is_fixed
 
 _UNARY = ("Relu", "Neg", "Sigmoid", "Tanh", "Abs", "Identity", "Floor", "Erf", "LeakyRelu", "Softplus", "HardSigmoid",
-          "Elu", "Ceil", "Sign", "Round", "Sqrt", "Exp", "Reciprocal", "Log", "HardSwish", "Softsign", "IsNaN")  # fmt: skip
+          "Elu", "Ceil", "Sign", "Round", "Sqrt", "Exp", "Reciprocal", "Log", "HardSwish", "Softsign",
+          "IsNaN")  # fmt: skip
 _HALF = frozenset({"Relu", "Neg", "Sigmoid", "Tanh", "Abs", "Identity", "Sqrt", "Exp", "LeakyRelu"})
 
 
@@ -89,7 +90,8 @@ def extremes(g: TypedGraph) -> None:
         return
     op = g.choose(["Max", "Min", "Clip", "Sum", "Mean", "Pow", "PRelu"])
     if op == "Clip":
-        bounds = [g.constant(np.array(n, x.dtype)) if g.number(0, 3) else None for n in (g.number(-2, 0), g.number(0, 6))]
+        limits = g.number(-2, 0), g.number(0, 6)
+        bounds = [g.constant(np.array(n, x.dtype)) if g.number(0, 3) else None for n in limits]
         if g.opset >= 12 or x.dtype == F32:
             g.op("Clip", [x, *bounds], x.shape)
     elif x.dtype != F32 and op not in ("Max", "Min"):

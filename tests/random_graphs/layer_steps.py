@@ -73,7 +73,8 @@ def convolution(g: TypedGraph) -> None:
     outputs = groups * g.number(1, 3)
     kernel, stride, dilation = g.choose([1, 2, 3]), g.number(1, 2), g.choose([1, 1, 2])
     pads = [g.number(0, 1) for _ in range(2 * count)] if g.number(0, 1) else [0] * (2 * count)
-    spatial = tuple(_positions(e, kernel, stride, pads[i] + pads[i + count], dilation) for i, e in enumerate(x.shape[2:]))
+    sums = [pads[i] + pads[i + count] for i in range(count)]
+    spatial = tuple(_positions(e, kernel, stride, both, dilation) for e, both in zip(x.shape[2:], sums))
     if min(min(e) for e in spatial) < 1:
         return
     weight = _weight(g, F32, outputs, channels // groups, *[kernel] * count)
@@ -197,7 +198,8 @@ def einsum(g: TypedGraph) -> None:
         columns = g.number(1, 4)
         letters = "abc"[: x.rank]
         weight = _weight(g, F32, x.shape[-1][0], columns)
-        g.op("Einsum", [x, weight], (*x.shape[:-1], fixed(columns)), equation=f"{letters},{letters[-1]}z->{letters[:-1]}z")
+        equation = f"{letters},{letters[-1]}z->{letters[:-1]}z"
+        g.op("Einsum", [x, weight], (*x.shape[:-1], fixed(columns)), equation=equation)
 
 
 def siblings(g: TypedGraph) -> None:

@@ -170,7 +170,9 @@ class TypedGraph:
         self.values += made
         return made
 
-    def op(self, op: str, inputs: Sequence[Var | None], shape: Shape, dtype: np.dtype | None = None, **more: Any) -> Var:
+    def op(
+        self, op: str, inputs: Sequence[Var | None], shape: Shape, dtype: np.dtype | None = None, **more: Any
+    ) -> Var:
         """A node with one output, of the first input's type unless another is given."""
         first = inputs[0]
         assert first is not None or dtype is not None
