@@ -19,7 +19,8 @@ CASES = {
             y = Mul(c, k)
         }}""", kept="Mul"),
     "The bias of a Conv": Case(f"""
-        g (float[1,2,3,3] x, float[2] b) => (float[1,2,3,3] y) <{_W}, float[2] b = {{0, 0}}, float[2,1,1] k = {{2, 3}}> {{
+        g (float[1,2,3,3] x, float[2] b) => (float[1,2,3,3] y)
+        <{_W}, float[2] b = {{0, 0}}, float[2,1,1] k = {{2, 3}}> {{
             c = Conv(x, w, b)
             y = Add(c, k)
         }}"""),
@@ -66,7 +67,8 @@ CASES = {
             y = Exp(r)
         }""", kept="Slice", fixed={"e": [[100], [2], [-1]]}),
     "The pads of a Pad": Case("""
-        g (float[1,2,4,4] x, int64[8] p) => (float[A,B,C,D] y) <int64[8] p = {0,0,0,0,0,0,0,0}, float[2,2,1,1] w = {1, 2, 3, 4}> {
+        g (float[1,2,4,4] x, int64[8] p) => (float[A,B,C,D] y)
+        <int64[8] p = {0,0,0,0,0,0,0,0}, float[2,2,1,1] w = {1, 2, 3, 4}> {
             r = Pad(x, p)
             y = Conv(r, w)
         }""", kept="Pad", fixed={"p": [[0] * 8, [0, 0, 1, 1, 0, 0, 1, 0]]}),
@@ -136,7 +138,8 @@ CASES = {
             q = MatMul(x, b)
             r = MatMul(x, c)
         }"""),
-    "Before IR version 4 every initializer is listed, and none may be set": Case("""<ir_version: 3, opset_import: ["" : 8]>
+    "Before IR version 4 every initializer is listed, and none may be set": Case("""
+        <ir_version: 3, opset_import: ["" : 8]>
         g (float[2,4] x) => (float[2,4] y) <float z = {1}> {
             a = Mul(x, z)
             y = Exp(a)

@@ -6,7 +6,8 @@ import pytest
 from legality.adversarial import Case
 
 _HW = "int64[8] p = {0, 0, 1, 1, 0, 0, 1, 1}"
-_W = "float[2,2,3,3] w = {1, -1, 2, 0, 1, 3, -2, 1, 1, 0, 0, 2, 1, -1, 1, 2, 2, 1, 1, 0, -1, 3, 1, 1, 2, 0, -2, 1, 1, 1, 2, -1, 0, 1, 0, 3}"
+_W = """float[2,2,3,3] w = {1, -1, 2, 0, 1, 3, -2, 1, 1, 0, 0, 2, 1, -1, 1, 2, 2, 1, 1, 0, -1, 3, 1, 1, 2, 0, -2, 1, 1,
+    1, 2, -1, 0, 1, 0, 3}"""
 
 
 def pooled(pool: str, pads: str = _HW, pad: str = "Pad(x, p)", more: str = "") -> str:
@@ -86,11 +87,11 @@ CASES = {
             q = Pad(x, p)
             y = Conv(q, w)
         }}""", kept="Pad"),
-    "Pads that are an attribute": Case(f"""<ir_version: 6, opset_import: ["" : 10]>
-        g (float[1,2,5,5] x) => (float[1,2,5,5] y) {{
+    "Pads that are an attribute": Case("""<ir_version: 6, opset_import: ["" : 10]>
+        g (float[1,2,5,5] x) => (float[1,2,5,5] y) {
             q = Pad<pads = [0, 0, 1, 1, 0, 0, 1, 1]>(x)
             y = MaxPool<kernel_shape = [3,3]>(q)
-        }}""", kept="Pad"),
+        }""", kept="Pad"),
     "A bias before padding is not a bias after": Case(f"""
         g (float[1,2,5,5] x) => (float[1,2,5,5] y) <float[2,1,1] b = {{1, 2}}, {_W}> {{
             q = Add(x, b)
