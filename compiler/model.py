@@ -11,7 +11,6 @@ from .graph import Graph, Node, Value
 from .symbolic import Dim, Expr, symbol, symbols
 
 FunctionKey = tuple[str, str, str]
-DEFAULT_DOMAIN = ""
 
 
 class Model:

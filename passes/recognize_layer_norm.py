@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from ..compiler import dtypes
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern
 from ..compiler.rewriter import Rewriter
-from .recognition.standard_operators import require_operator
-from .recognition.written_norms import MEAN_VARIANCE_NORM, extents, is_instance_norm, written_norm
+from .recognition.written_norms import MEAN_VARIANCE_NORM, is_instance_norm, write_over_last_axes, written_norm
 
 
 @dataclass(frozen=True)
@@ -45,13 +41,6 @@ class RecognizeLayerNorm(RewritePass):
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         norm = written_norm(match, rewriter)
-        rank = len(norm.shape)
-        if norm.axes != tuple(range(norm.axes[0], rank)):
-            rewriter.refuse("the normalized axes are not the last ones")
         if is_instance_norm(match, norm):
             rewriter.refuse("")
-        require_operator("LayerNormalization", norm.x.dtype, rewriter)
-        shape = extents(norm, range(norm.axes[0], rank), rewriter)
-        ones = rewriter.constant(np.ones(shape, dtypes.to_numpy(norm.x.dtype)), "scale")
-        attributes = {"axis": norm.axes[0] - rank, "epsilon": norm.epsilon}
-        rewriter.replace(match.root.output, rewriter.op("LayerNormalization", [norm.x, ones], attributes))
+        write_over_last_axes("LayerNormalization", match, norm, rewriter)

@@ -5,14 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import numpy as np
-
-from ..compiler import dtypes
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern
 from ..compiler.rewriter import Rewriter
-from .recognition.standard_operators import require_operator
-from .recognition.written_norms import ROOT_MEAN_SQUARE_NORM, extents, written_norm
+from .recognition.written_norms import ROOT_MEAN_SQUARE_NORM, write_over_last_axes, written_norm
 
 
 @dataclass(frozen=True)
@@ -43,11 +39,4 @@ class RecognizeRmsNorm(RewritePass):
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         norm = written_norm(match, rewriter)
-        rank = len(norm.shape)
-        if norm.axes != tuple(range(norm.axes[0], rank)):
-            rewriter.refuse("the normalized axes are not the last ones")
-        require_operator("RMSNormalization", norm.x.dtype, rewriter)
-        shape = extents(norm, range(norm.axes[0], rank), rewriter)
-        ones = rewriter.constant(np.ones(shape, dtypes.to_numpy(norm.x.dtype)), "scale")
-        attributes = {"axis": norm.axes[0] - rank, "epsilon": norm.epsilon}
-        rewriter.replace(match.root.output, rewriter.op("RMSNormalization", [norm.x, ones], attributes))
+        write_over_last_axes("RMSNormalization", match, norm, rewriter)

@@ -15,9 +15,9 @@ from ..datasets import digit_images
 from ..graph_builder import GraphBuilder
 from ..layers import dimension, reshape
 from ..trained import save_trained
-from .autodiff import Tensor, cross_entropy, dropout, max_pool, relu
+from .autodiff import Tensor, dropout, max_pool, relu
+from .classifier import train_classifier
 from .network import Exporter, Network
-from .optimizer import fit
 
 MEAN, DEVIATION = 0.305, 0.376
 STAGES = (("layer1", 16), ("layer2", 32))
@@ -48,6 +48,11 @@ def shifted(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return np.stack([image[:, i : i + 8, j : j + 8] for image, (i, j) in zip(wide, moves, strict=True)])
 
 
+def shifted_rows(rows: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The same of images without channels, [n, 8, 8]."""
+    return shifted(rows[:, None], rng)[:, 0]
+
+
 def export(net: Network) -> onnx.ModelProto:
     """The ONNX graph of the CNN in inference mode, with the weights of `net`."""
     b = GraphBuilder("digits_cnn", opset=13)
@@ -73,16 +78,9 @@ def export(net: Network) -> onnx.ModelProto:
 
 def train(seed: int = 0, epochs: int = 30) -> onnx.ModelProto:
     """Trains the CNN from `seed` and returns its ONNX graph."""
-    data, net = digit_images(), Network(seed)
-    forward(net, data.train_inputs[:2])
-
-    def loss(batch: np.ndarray) -> Tensor:
-        logits = forward(net, shifted(data.train_inputs[batch], net.rng))
-        return cross_entropy(logits, data.train_labels[batch], smoothing=0.05)
-
-    fit(loss, list(net.parameters.values()), len(data.train_inputs), net.rng, epochs=epochs)
-    net.training = False
-    return export(net)
+    data = digit_images()
+    inputs, labels = data.train_inputs, data.train_labels
+    return export(train_classifier(forward, inputs, labels, seed=seed, epochs=epochs, augment=shifted))
 
 
 if __name__ == "__main__":

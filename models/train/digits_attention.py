@@ -16,10 +16,10 @@ from ..datasets import digit_rows
 from ..graph_builder import GraphBuilder
 from ..layers import dimension, gelu, reshape
 from ..trained import save_trained
-from .autodiff import Tensor, cross_entropy, dropout, erf_gelu, softmax
-from .digits import shifted
+from .autodiff import Tensor, dropout, erf_gelu, softmax
+from .classifier import train_classifier
+from .digits import shifted_rows
 from .network import Exporter, Network
-from .optimizer import fit
 
 ROWS, HIDDEN, HEADS, LAYERS = 8, 32, 4, 2
 HEAD = HIDDEN // HEADS
@@ -79,16 +79,9 @@ def export(net: Network) -> onnx.ModelProto:
 
 def train(seed: int = 0, epochs: int = 120) -> onnx.ModelProto:
     """Trains the transformer from `seed` and returns its ONNX graph."""
-    data, net = digit_rows(), Network(seed)
-    forward(net, data.train_inputs[:2])
-
-    def loss(batch: np.ndarray) -> Tensor:
-        rows = shifted(data.train_inputs[batch][:, None], net.rng)[:, 0]
-        return cross_entropy(forward(net, rows), data.train_labels[batch], smoothing=0.05)
-
-    fit(loss, list(net.parameters.values()), len(data.train_inputs), net.rng, epochs=epochs)
-    net.training = False
-    return export(net)
+    data = digit_rows()
+    inputs, labels = data.train_inputs, data.train_labels
+    return export(train_classifier(forward, inputs, labels, seed=seed, epochs=epochs, augment=shifted_rows))
 
 
 if __name__ == "__main__":

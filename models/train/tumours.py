@@ -14,9 +14,9 @@ import onnx
 from ..datasets import tumours
 from ..graph_builder import INT64, GraphBuilder
 from ..trained import save_trained
-from .autodiff import Tensor, cross_entropy, dropout, relu
+from .autodiff import Tensor, dropout, relu
+from .classifier import train_classifier
 from .network import Exporter, Network
-from .optimizer import fit
 
 LAYERS = (("fc1", "bn1", 24), ("fc2", "bn2", 12))
 SLOPE = 0.1
@@ -50,17 +50,10 @@ def export(net: Network, mean: np.ndarray, deviation: np.ndarray) -> onnx.ModelP
 
 def train(seed: int = 0, epochs: int = 60) -> onnx.ModelProto:
     """Trains the classifier from `seed` and returns its ONNX graph."""
-    data, net = tumours(), Network(seed)
+    data = tumours()
     mean, deviation = data.train_inputs.mean(axis=0), data.train_inputs.std(axis=0)
     scaled = (data.train_inputs - mean) / deviation
-    forward(net, scaled[:2])
-
-    def loss(batch: np.ndarray) -> Tensor:
-        return cross_entropy(forward(net, scaled[batch]), data.train_labels[batch], smoothing=0.05)
-
-    fit(loss, list(net.parameters.values()), len(scaled), net.rng, epochs=epochs)
-    net.training = False
-    return export(net, mean, deviation)
+    return export(train_classifier(forward, scaled, data.train_labels, seed=seed, epochs=epochs), mean, deviation)
 
 
 if __name__ == "__main__":

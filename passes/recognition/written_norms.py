@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from ...compiler import dtypes
 from ...compiler.arithmetic_pattern import scalar
 from ...compiler.graph import Shape, Value
@@ -17,6 +19,7 @@ from ...compiler.pattern import Match, OpPattern, ValuePattern, any_, either, ma
 from ...compiler.rewriter import Rewriter
 from ..values.readers import refuse_readers_outside
 from .reductions import axes_of, keeps_dims
+from .standard_operators import require_operator
 
 _X = any_("x")
 _LARGEST_SCALE = 1 << 16  # elements
@@ -82,6 +85,18 @@ def extents(norm: WrittenNorm, axes: range, rewriter: Rewriter) -> tuple[int, ..
     if math.prod(found) > _LARGEST_SCALE:
         rewriter.refuse("the operator's scale of ones would make the file larger")
     return found
+
+
+def write_over_last_axes(op_type: str, match: Match, norm: WrittenNorm, rewriter: Rewriter) -> None:
+    """Write the norm with an operator over the last axes whose scale is all ones; refuses what it does not cover."""
+    rank = len(norm.shape)
+    if norm.axes != tuple(range(norm.axes[0], rank)):
+        rewriter.refuse("the normalized axes are not the last ones")
+    require_operator(op_type, norm.x.dtype, rewriter)
+    shape = extents(norm, range(norm.axes[0], rank), rewriter)
+    ones = rewriter.constant(np.ones(shape, dtypes.to_numpy(norm.x.dtype)), "scale")
+    attributes = {"axis": norm.axes[0] - rank, "epsilon": norm.epsilon}
+    rewriter.replace(match.root.output, rewriter.op(op_type, [norm.x, ones], attributes))
 
 
 def is_instance_norm(match: Match, norm: WrittenNorm) -> bool:

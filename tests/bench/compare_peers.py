@@ -4,30 +4,35 @@
 
 Every tool runs in a process of its own, so that a crash is a row of the table; the tools take turns, and the best of
 all rounds counts. Results are judged against the original in ONNX Runtime with its optimizations off.
+
+A long comparison can be made in parts: with --json FILE and --keep FOLDER each call adds what it measures (--only,
+--tools, --measure) to what the file holds.
 """
 
 from __future__ import annotations
 
 import json
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 import onnx
 from comparison_tables import insert, is_right, models_section, setting
+from latency import ratio_of
 from optimizers import TOOLS
 
-from planish.runtime.onnxruntime_session import open_session
 from planish.runtime.parity import Reference
 
 _HERE = Path(__file__).parent
+MEASURES = ("seconds", "verdict", "latency")
+_COMMAND = (
+    "python tests/bench/compare_peers.py MODELS --samples SAMPLES --python peers/bin/python "
+    f"--measure {','.join(MEASURES)} --into docs/comparison.md"
+)
 
 
 def count_nodes(model: onnx.ModelProto) -> tuple[int, int]:
@@ -84,45 +89,47 @@ def judge(original: Path, target: Path, reference: Reference) -> dict[str, Any]:
     }
 
 
-def latency_ratio(original: Path, target: Path, feeds: dict[str, np.ndarray], seconds: float = 2.0) -> float:
-    """Median of interleaved runs, optimized over original, ONNX Runtime's own optimizations on, one thread."""
-    sessions = [open_session(original, level="all"), open_session(target, level="all")]
-    times: list[list[float]] = [[], []]
-    deadline = time.perf_counter() + seconds
-    while time.perf_counter() < deadline or len(times[0]) < 5:
-        for session, record in zip(sessions, times, strict=True):
-            started = time.perf_counter()
-            session.run(feeds)
-            record.append(time.perf_counter() - started)
-    return statistics.median(times[1][1:]) / statistics.median(times[0][1:])
-
-
 @dataclass(frozen=True)
 class Options:
-    """How to measure."""
+    """What to measure, and how."""
 
+    measures: tuple[str, ...]
     rounds: int
     timeout: float
-    latency: bool
+    folder: Path
 
 
-def compare(path: Path, tools: dict[str, str], samples: Path | None, folder: Path, options: Options) -> dict[str, Any]:
-    """One model: every tool in turn, then the verdicts. `tools` has the interpreter of each."""
-    reference = Reference(path, samples=samples)
-    targets = {tool: folder / tool / path.name for tool in tools}
-    runs: dict[str, list[dict[str, Any]]] = {tool: [] for tool in tools}
-    for _ in range(options.rounds):
-        for tool, python in tools.items():
+def run_all(path: Path, tools: dict[str, str], options: Options) -> dict[str, dict[str, Any]]:
+    """Run the tools in turn; where it is not their time that is asked for, only those that have left no file."""
+    timed = "seconds" in options.measures
+    targets = {tool: options.folder / tool / path.name for tool in tools}
+    due = [tool for tool in tools if timed or not targets[tool].exists()]
+    runs: dict[str, list[dict[str, Any]]] = {tool: [] for tool in due}
+    for _ in range(options.rounds if timed else 1):
+        for tool in due:
             targets[tool].parent.mkdir(parents=True, exist_ok=True)
-            runs[tool].append(run_tool(python, tool, path, targets[tool], options.timeout))
+            targets[tool].unlink(missing_ok=True)
+            runs[tool].append(run_tool(tools[tool], tool, path, targets[tool], options.timeout))
     cells = {tool: fastest(rows) for tool, rows in runs.items()}
-    for tool, cell in cells.items():
-        if "verdict" not in cell:
-            cell.update(judge(path, targets[tool], reference))
-            if options.latency and is_right(cell) and reference.feeds:
-                cell["latency"] = latency_ratio(path, targets[tool], reference.feeds[0])
-    nodes = sum(count_nodes(onnx.load(str(path), load_external_data=False)))
-    return {"model": path.stem, "nodes": nodes, "tools": cells}
+    for cell in cells.values():
+        for key in () if timed else ("seconds", "peak_mib"):
+            cell.pop(key, None)
+    return cells
+
+
+def compare(path: Path, tools: dict[str, str], samples: Path | None, options: Options, row: dict[str, Any]) -> None:
+    """One model: every tool in turn, then the verdicts, added to what `row` has. `tools`: the interpreter of each."""
+    cells = row["tools"]
+    cells.update(run_all(path, tools, options))
+    if not {"verdict", "latency"} & set(options.measures):
+        return
+    reference = Reference(path, samples=samples)
+    for tool in tools:
+        cell, target = cells[tool], options.folder / tool / path.name
+        if "verdict" in options.measures and target.exists():
+            cell.update(judge(path, target, reference))
+        if "latency" in options.measures and is_right(cell) and reference.feeds:
+            cell["latency"] = ratio_of([path, target], reference.feeds[0], threads=1, rounds=1, seconds=2.0)["ratio"]
 
 
 @click.command()
@@ -131,36 +138,39 @@ def compare(path: Path, tools: dict[str, str], samples: Path | None, folder: Pat
 @click.option("--python", default=sys.executable, help="interpreter that has the peers installed")
 @click.option("--tools", default=",".join(TOOLS), help="comma-separated")
 @click.option("--only", default="", help="comma-separated names of models")
+@click.option("--measure", default="seconds,verdict", help=f"of {', '.join(MEASURES)}")
 @click.option("--rounds", default=3, help="each tool runs so often, in turn")
 @click.option("--timeout", default=300.0, help="seconds, for each run")
-@click.option("--latency", is_flag=True, help="measure latency too")
 @click.option("--keep", type=click.Path(path_type=Path), help="keep the optimized files in this folder")
-@click.option("--json", "json_path", type=click.Path(path_type=Path), help="write all measurements here")
+@click.option("--json", "json_path", type=click.Path(path_type=Path), help="add the measurements to those in this file")
 @click.option("--into", type=click.Path(exists=True, path_type=Path), help="write the tables into this document")
 def main(
-    models: Path, samples: Path | None, python: str, tools: str, only: str, rounds: int, timeout: float, latency: bool,
+    models: Path, samples: Path | None, python: str, tools: str, only: str, measure: str, rounds: int, timeout: float,
     keep: Path | None, json_path: Path | None, into: Path | None,
 ) -> None:  # fmt: skip
     """Compare optimizers on every .onnx file in MODELS."""
+    options = Options(tuple(measure.split(",")), rounds, timeout, keep or Path(tempfile.mkdtemp()))
+    if not set(options.measures) <= set(MEASURES):
+        raise click.UsageError(f"--measure takes {', '.join(MEASURES)}, not {measure}")
     interpreters = {tool: sys.executable if tool == "planish" else python for tool in tools.split(",")}
     origins = json.loads((_HERE / "origins.json").read_text())
-    given = " --samples SAMPLES" * (samples is not None) + " --latency" * latency
-    command = f"python tests/bench/compare_peers.py MODELS --python peers/bin/python{given} --into docs/comparison.md"
-    measured: dict[str, Any] = {**setting(command), "tools": list(interpreters), "rows": []}
-    folder = keep or Path(tempfile.mkdtemp())
+    before = json.loads(json_path.read_text())["rows"] if json_path and json_path.exists() else []
+    rows = {row["model"]: row for row in before}
     for path in sorted(models.glob("*.onnx")):
         if only and path.stem not in only.split(","):
             continue
+        row = rows.setdefault(path.stem, {"model": path.stem, "package": origins.get(path.stem, ""), "tools": {}})
+        row["nodes"] = sum(count_nodes(onnx.load(str(path), load_external_data=False)))
         real = samples / f"{path.stem}.npz" if samples and (samples / f"{path.stem}.npz").exists() else None
-        row = compare(path, interpreters, real, folder, Options(rounds, timeout, latency))
-        measured["rows"].append({**row, "package": origins.get(path.stem, "")})
-        cells = [f"{tool} {cell.get('nodes', '')} {cell['verdict']}" for tool, cell in row["tools"].items()]
+        compare(path, interpreters, real, options, row)
+        cells = [f"{tool} {cell.get('nodes', '')} {cell.get('verdict', '')}" for tool, cell in row["tools"].items()]
         click.echo(f"{path.stem}: {', '.join(cells)}")
+        measured = {**setting(_COMMAND), "rows": [rows[name] for name in sorted(rows)]}
         if json_path:
             json_path.write_text(json.dumps(measured, indent=1))
     if into:
         insert(into, "models", models_section(measured))
-    else:
+    elif all("verdict" in cell for row in rows.values() for cell in row["tools"].values()):
         click.echo(models_section(measured))
 
 

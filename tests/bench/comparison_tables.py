@@ -1,12 +1,8 @@
-"""The measurements of compare_peers.py as Markdown, written into a document between two marks.
-
-    python tests/bench/comparison_tables.py ROWS.json --into docs/comparison.md
-"""
+"""The measurements of compare_peers.py as Markdown, written into a document between two marks."""
 
 from __future__ import annotations
 
 import datetime
-import json
 import os
 import platform
 import statistics
@@ -19,6 +15,7 @@ import click
 Cell = dict[str, Any]
 Row = dict[str, Any]
 
+FAILURES = ("crash", "timeout")
 _COLUMNS = ("seconds", "peak memory", "latency")
 _LEGEND = (
     "Bold: the fewest nodes of a result that is right. ✗: wrong numbers, names, types or shapes. ?: ONNX Runtime does "
@@ -67,7 +64,7 @@ def introduction(where: dict[str, str]) -> str:
 
 def is_right(cell: Cell) -> bool:
     """Whether a result stands for the model everywhere: same numbers, same inputs, standard operators only."""
-    return cell["verdict"] == "right" and not cell["other_domains_added"] and not cell["inputs_lost"]
+    return cell.get("verdict") == "right" and not cell["other_domains_added"] and not cell["inputs_lost"]
 
 
 def nodes_left(row: Row, cell: Cell) -> int:
@@ -106,7 +103,7 @@ def summary(rows: list[Row], tools: list[str]) -> str:
             str(sum(map(is_right, cells))),
             str(sum(cell["verdict"] == "wrong" for cell in cells)),
             str(sum(cell["verdict"] == "right" and not is_right(cell) for cell in cells)),
-            str(sum("seconds" not in row["tools"][tool] for row in rows)),
+            str(sum(row["tools"][tool]["verdict"] in FAILURES for row in rows)),
             _mean([share(row, nodes_left(row, row["tools"][tool])) for row in known]),
             _mean(seconds),
             _mean(peaks, digits=0),
@@ -157,7 +154,7 @@ def reasons(rows: list[Row], tools: list[str]) -> Iterator[str]:
     for row in rows:
         for tool in tools:
             cell = row["tools"][tool]
-            if cell["verdict"] in ("wrong", "crash", "timeout"):
+            if cell["verdict"] in ("wrong", *FAILURES):
                 yield f"- {row['model']}, {tool}: {cell['verdict']}. {cell.get('reason', '')}".rstrip()
 
 
@@ -166,8 +163,9 @@ def details(title: str, body: str) -> str:
 
 
 def models_section(measured: dict[str, Any]) -> str:
-    """All that is known of a comparison on models."""
-    rows, tools = measured["rows"], measured["tools"]
+    """All that is known of a comparison on models; every tool must have been judged on each."""
+    rows = measured["rows"]
+    tools = list(dict.fromkeys(tool for row in rows for tool in row["tools"]))
     head = ["model", "package", "nodes", *tools]
 
     def whole(cell: Callable[[Row, Cell], str]) -> str:
@@ -187,15 +185,3 @@ def models_section(measured: dict[str, Any]) -> str:
     if wrong := "\n".join(reasons(rows, tools)):
         parts.append(details("What is wrong with the results that are not right", wrong))
     return "\n\n".join(parts)
-
-
-@click.command()
-@click.argument("measured", type=click.Path(exists=True, path_type=Path))
-@click.option("--into", type=click.Path(exists=True, path_type=Path), required=True, help="a Markdown document")
-def main(measured: Path, into: Path) -> None:
-    """Write what compare_peers.py has MEASURED into a document."""
-    insert(into, "models", models_section(json.loads(measured.read_text())))
-
-
-if __name__ == "__main__":
-    main()

@@ -168,7 +168,9 @@ def test_an_interrupt_leaves_nothing_behind(folder: Path) -> None:
     (folder / "sleep.py").write_text(dedent(SLOW))
     there = set(folder.iterdir())
     command = [*PLANISH, "optimize", "good.onnx", "--plugin", "sleep.py"]
+    usual = signal.signal(signal.SIGINT, signal.default_int_handler)  # what a shell starts with & would ignore it
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    signal.signal(signal.SIGINT, usual)
     assert process.stdout is not None and process.stdout.readline() == "asleep\n"
     process.send_signal(signal.SIGINT)
     _, complaints = process.communicate(timeout=30)
