@@ -37,6 +37,14 @@ class Narrowing:
                 output.index = index
 
 
+def is_read(node: Node) -> bool:
+    """Whether anything reads an output of the node."""
+    for value in node.outputs:  # noqa: SIM110  (asked of every node, where a generator would show)
+        if value is not None and value.uses:
+            return True
+    return False
+
+
 def sweep(graph: Graph, touched: dict[Node, None]) -> None:
     """Remove every node of a graph that nobody reads."""
     node = graph.last
@@ -57,7 +65,7 @@ def remove_if_dead(node: Node, touched: dict[Node, None]) -> list[Node]:
     stack = [node]
     while stack:
         candidate = stack.pop()
-        if not candidate.alive or any(value is not None and value.uses for value in candidate.outputs):
+        if not candidate.alive or is_read(candidate):
             continue
         read = [v for v in candidate.inputs if v is not None]
         if candidate.bodies:

@@ -70,7 +70,10 @@ class Value:
 
     @property
     def is_graph_output(self) -> bool:
-        return any(isinstance(reader, Graph) for reader, _ in self.uses)
+        for reader, _ in self.uses:  # noqa: SIM110  (asked so often that a generator would show)
+            if isinstance(reader, Graph):
+                return True
+        return False
 
     @property
     def is_graph_input(self) -> bool:

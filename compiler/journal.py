@@ -58,6 +58,11 @@ class Rewrite:
         after = ", ".join(f"{op} {label}" for op, label in self.added + self.changed) or "nothing"
         return f"{before} -> {after}" + (f" ({self.note})" if self.note else "")
 
+    @property
+    def remark(self) -> Remark:
+        """The rewrite as a remark."""
+        return Remark("applied", self.pass_name, self.anchor, self.scope, str(self))
+
 
 @dataclass(slots=True)
 class PassRun:
@@ -74,7 +79,8 @@ class Journal:
 
     def __init__(self) -> None:
         self.runs: list[PassRun] = []
-        self._remarks: dict[Remark, None] = {}
+        self._entries: list[Remark | Rewrite] = []
+        self._known: set[Remark] = set()
         self._count = 0
 
     @property
@@ -84,7 +90,7 @@ class Journal:
 
     @property
     def remarks(self) -> list[Remark]:
-        return list(self._remarks)
+        return [entry.remark if isinstance(entry, Rewrite) else entry for entry in self._entries]
 
     def rewrites(self) -> Iterator[Rewrite]:
         for run in self.runs:
@@ -100,9 +106,12 @@ class Journal:
             self.open_run(rewrite.pass_name, 0)
         self._count += 1
         self.runs[-1].rewrites.append(rewrite)
+        self._entries.append(rewrite)
 
     def add_remark(self, remark: Remark) -> None:
-        self._remarks[remark] = None
+        if remark not in self._known:
+            self._known.add(remark)
+            self._entries.append(remark)
 
 
 class Fuel:

@@ -13,7 +13,7 @@ from .copying import BodyCopy, duplicate
 from .dead_code import Narrowing, drop_unused_initializer, remove_if_dead
 from .graph import Graph, Node, Value
 from .inference.engine import infer_node, outermost_reader, refresh
-from .journal import Changes, Fuel, Journal, Remark, Rewrite, key_of
+from .journal import Changes, Fuel, Journal, Rewrite, key_of
 from .model import Model
 from .refusal import Refusal
 from .target_operators import objection
@@ -242,12 +242,13 @@ class Rewriter:
             kept.apply(node, touched)  # last, for what dies in the bodies may be read by what was moved
         removed = self._remove_dead(touched)
         alive = [node for node in touched if node.alive]
-        self._changes.record([*alive, *refresh(alive), *_owners(alive)])
+        # A node made alone was inferred when it was made.
+        unsure = [n for n in alive if n.bodies or n not in self._nodes] if len(self._nodes) == 1 else alive
+        self._changes.record([*alive, *refresh(unsure), *_owners(alive)])
         added = tuple((n.op, n.label) for n in self._nodes if n.alive)
         changed = tuple((n.op, n.label) for n in self._edited() if n.alive)
         rewrite = Rewrite(self._journal.count, self._pass_name, anchor, scope, removed, added, changed, self._note)
         self._journal.add_rewrite(rewrite)
-        self._journal.add_remark(Remark("applied", self._pass_name, anchor, scope, str(rewrite)))
         return True
 
     def _link_new(self, origins: tuple[str, ...]) -> dict[Node, None]:

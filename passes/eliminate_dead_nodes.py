@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from ..compiler.dead_code import drop_unused_initializer, remove_if_dead
+from ..compiler.dead_code import drop_unused_initializer, is_read, remove_if_dead
 from ..compiler.graph import Graph, Node
 from ..compiler.graph_pass import Context, Pass
-from ..compiler.journal import Remark, Rewrite, key_of
+from ..compiler.journal import Rewrite, key_of
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,7 @@ class EliminateDeadNodes(Pass):
         touched: dict[Node, None] = {}
         while node is not None:
             previous = node.previous
-            unread = not any(value is not None and value.uses for value in node.outputs)
-            if unread and node.alive and context.fuel.allows(key_of(self.name, node), context.journal.count):
+            if node.alive and not is_read(node) and context.fuel.allows(key_of(self.name, node), context.journal.count):
                 label, path = node.label, graph.path
                 removed = remove_if_dead(node, touched)
                 self._record(context, label, path, tuple((n.op, n.label) for n in removed))
@@ -51,19 +50,18 @@ class EliminateDeadNodes(Pass):
                     previous = previous.previous
             node = previous
         context.changes.touched.extend(n for n in touched if n.alive)
-        for value in list(graph.initializers):
+        for value in [v for v in graph.initializers if not v.uses]:
             drop_unused_initializer(value)
         for value in [v for v in graph.sparse_initializers if not v.uses]:
             del graph.sparse_initializers[value]
 
     def _record(self, context: Context, label: str, path: str, removed: tuple[tuple[str, str], ...]) -> None:
-        rewrite = Rewrite(context.journal.count, self.name, label, path, removed, ())
+        rewrite = Rewrite(context.journal.count, self.name, label, path, removed, (), note="nobody reads it")
         context.journal.add_rewrite(rewrite)
-        context.journal.add_remark(Remark("applied", self.name, label, path, "nobody reads it"))
 
     def _functions(self, context: Context) -> None:
         model = context.model
-        while True:
+        while model.functions:
             called = {(n.domain, n.op_type, n.overload) for n in model.nodes()}
             labels = {key: "::".join(filter(None, key)) for key in model.functions if key not in called}
             unused = [

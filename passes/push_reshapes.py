@@ -35,4 +35,4 @@ class PushReshapes(Pass):
     name: ClassVar[str] = "push-reshapes"
 
     def run(self, context: Context, since: int) -> None:
-        improve_regions(self, context, since, RESHAPES, "reshapes")
+        improve_regions(self, context, RESHAPES, "reshapes")

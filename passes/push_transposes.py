@@ -43,4 +43,4 @@ class PushTransposes(Pass):
     name: ClassVar[str] = "push-transposes"
 
     def run(self, context: Context, since: int) -> None:
-        improve_regions(self, context, since, ("Transpose",), "Transposes")
+        improve_regions(self, context, ("Transpose",), "Transposes")

@@ -15,7 +15,7 @@ from ..compiler.errors import ModelError, OptionError, PassError, UnsupportedMod
 from ..compiler.graph import Node
 from ..compiler.graph_pass import Context, Effect, Pass, check_name
 from ..compiler.inference import infer_model
-from ..compiler.journal import Remark, Rewrite
+from ..compiler.journal import Rewrite
 from ..compiler.model import Model
 from ..compiler.reading import load
 from ..compiler.writing import to_proto
@@ -108,7 +108,6 @@ class _GraphsurgeonPass(Pass):
             context.journal.count, self.name, "graph", "", _labels(removed), _labels(added), _labels(edited)
         )
         context.journal.add_rewrite(rewrite)
-        context.journal.add_remark(Remark("applied", self.name, "graph", "", str(rewrite)))
 
 
 def _import(original: ModelProto, model: Model) -> gs.Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from ...compiler.graph import Graph, Node, Value
 from ...compiler.graph_pass import Context, Pass
@@ -16,21 +16,43 @@ from .regions import Region, conversion
 _DEARER = 2  # times the bytes that fewer views may move
 
 
-def improve_regions(one: Pass, context: Context, since: int, ops: Iterable[str], what: str) -> None:
+def improve_regions(one: Pass, context: Context, ops: Iterable[str], what: str) -> None:
     """Choose the layouts around each view of these operators; `what`: how to call them in a remark.
 
     A region that could not be improved is tried again only once one of its nodes was touched.
     """
-    tried = context.memory.setdefault(one.name, {})
-    assert isinstance(tried, dict)
-    touched = set(context.changes.touched[since:]) if since >= 0 else set()
+    tried = context.memory.setdefault(one.name, _Tried())
+    assert isinstance(tried, _Tried)
     for node in context.nodes_of(ops):
-        if not node.alive or (node in tried and tried[node].isdisjoint(touched)):
-            continue
-        region = _improve(one, context, node, what)
-        if region is not None:
-            near = {node, *region.members, *region.rejected, *region.matched}
-            tried.update(dict.fromkeys([node, *region.matched], near))
+        if node.alive and not tried.in_vain(node, context.changes.touched):
+            region = _improve(one, context, node, what)
+            if region is not None:
+                tried.add(node, region, context.changes.touched)
+
+
+class _Tried:
+    """Views whose regions could not be improved: the nodes of the region, and how much was touched before that."""
+
+    def __init__(self) -> None:
+        self._near: dict[Node, tuple[set[Node], int]] = {}
+        self._touched: dict[int, set[Node]] = {}
+        self._as_of = 0
+
+    def add(self, node: Node, region: Region, touched: Sequence[Node]) -> None:
+        near = {node, *region.members, *region.rejected, *region.matched}
+        self._near.update(dict.fromkeys([node, *region.matched], (near, len(touched))))
+
+    def in_vain(self, node: Node, touched: Sequence[Node]) -> bool:
+        """Whether the region of this view is as it was when it was tried."""
+        near, since = self._near.get(node, (None, 0))
+        if near is None:
+            return False
+        if self._as_of != len(touched):
+            self._touched.clear()
+            self._as_of = len(touched)
+        if since not in self._touched:
+            self._touched[since] = set(touched[since:])
+        return near.isdisjoint(self._touched[since])
 
 
 def _improve(one: Pass, context: Context, node: Node, what: str) -> Region | None:
