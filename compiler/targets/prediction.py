@@ -91,7 +91,14 @@ def compare(
     after = Scenario([*added, *around], stand_ins, removed)
     unchanged = Scenario(around)
     found = []
-    for sizes in (EverySymbol(size) for size in _PROBES):
+    for sizes in _probes([*before.nodes, *after.nodes]):
         base = machine.predict(unchanged, sizes)
         found.append(Comparison(machine, machine.predict(before, sizes) - base, machine.predict(after, sizes) - base))
     return max(found, key=lambda one: one.ratio)
+
+
+def _probes(nodes: Sequence[Node]) -> list[EverySymbol]:
+    """The sizes to compare at: one is enough where no extent is symbolic."""
+    values = [value for node in nodes for value in (*node.inputs, *node.outputs) if value is not None]
+    static = all(isinstance(extent, int) for value in values for extent in value.shape or ())
+    return [EverySymbol(size) for size in (_PROBES[:1] if static else _PROBES)]
