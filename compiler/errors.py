@@ -75,3 +75,9 @@ class OutputError(PlanishError):
     """The result cannot be written where it was asked for."""
 
     exit_code = 8
+
+
+class BackendError(PlanishError):
+    """A library that an engine needs is missing, or it failed or crashed on the model."""
+
+    exit_code = 9

@@ -6,6 +6,7 @@
 """
 
 from .compiler.errors import (
+    BackendError,
     EvaluationError,
     ModelError,
     OptionError,
@@ -30,8 +31,8 @@ from .runtime.result import Result
 __version__ = "0.1.0"
 
 __all__ = [
-    "PASSES", "PIPELINES", "Context", "Effect", "EvaluationError", "Graph", "Model", "ModelError", "Node",
-    "OptionError", "Pass", "PassError", "PlanishError", "Result", "RewritePass", "UnsafeModelError",
+    "PASSES", "PIPELINES", "BackendError", "Context", "Effect", "EvaluationError", "Graph", "Model", "ModelError",
+    "Node", "OptionError", "Pass", "PassError", "PlanishError", "Result", "RewritePass", "UnsafeModelError",
     "UnsupportedModelError", "Value", "VerificationError", "__version__", "any_", "graphsurgeon_pass", "known",
     "load", "maybe", "op", "optimize", "save", "to_proto",
 ]  # fmt: skip

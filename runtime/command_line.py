@@ -2,7 +2,7 @@
 
 A failure is one line on stderr that says where, what and what to do, and an exit status: 2 bad options, 3 broken or
 unsafe model, 4 unsupported, 5 a pass failed, 6 different numbers, 7 a run failed, 8 the result cannot be written,
-130 interrupted, 1 anything else.
+9 TensorRT is missing or fails, 130 interrupted, 1 anything else.
 """
 
 from __future__ import annotations
