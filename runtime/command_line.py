@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Sequence
@@ -24,11 +25,21 @@ from .passes_command import list_passes
 
 INTERRUPTED = 130
 
-
 _HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
-@click.group(invoke_without_command=True, context_settings=_HELP)
+class _Commands(click.Group):
+    """The commands; a model in place of one is met with the one that was probably meant."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] not in self.commands and args[0].endswith(".onnx"):
+            ctx.fail(f"'{args[0]}' is no command; for a smaller and faster model: planish optimize {shlex.join(args)}")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=_Commands, invoke_without_command=True, context_settings=_HELP)
 @click.version_option(importlib.metadata.version("planish"), prog_name="planish", message="%(prog)s %(version)s")
 @click.pass_context
 def cli(context: click.Context) -> None:

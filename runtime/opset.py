@@ -44,7 +44,7 @@ def convert_opset(model: Model, version: int) -> Model:
         same = onnx.version_converter.convert_version(light, old)
         converted = onnx.version_converter.convert_version(light, version)
     except Exception as error:
-        reason = str(error).strip().splitlines()[-1]
+        reason = str(error).strip().splitlines()[-1].rpartition("failed: ")[2]
         raise UnsupportedModelError(
             f"the model cannot be converted from opset {old} to {version}: {reason}", hint="leave the opset as it is"
         ) from error

@@ -74,6 +74,7 @@ def outside() -> ModelProto:
     [
         ("optimize", 2, "Missing argument 'IN.onnx'"),
         ("optimise good.onnx", 2, "No such command 'optimise'"),
+        ("good.onnx out.onnx", 2, "planish optimize good.onnx out.onnx"),
         ("optimize good.onnx --verbose", 2, "No such option"),
         ("optimize good.onnx --verify twice", 2, "--verify"),
         ("optimize good.onnx --passes fuse-nothing", 2, "there is no pass 'fuse-nothing'"),
