@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -35,7 +36,8 @@ class ParityReport:
     """Result of a comparison.
 
     reason: what differs, or why nothing could be run; "" when proven. samples: what was run. errors: of the floating
-    outputs. notes: what a reader should know about the strength of the proof.
+    outputs, without those where the original differs from itself as much when it is rounded otherwise. notes: what a
+    reader should know about the strength of the proof.
     """
 
     status: Status
@@ -49,25 +51,21 @@ class ParityReport:
         self.status, self.reason = "mismatch", reason
         return self
 
-    def note(self, text: str) -> None:
-        """Add a note, once."""
-        if text not in self.notes:
-            self.notes.append(text)
-
-    def add_error(self, error: OutputError | None) -> None:
-        """Keep the error of an output if it is the largest so far."""
-        if error is None:
-            return
-        known = next((e for e in self.errors if e.name == error.name), None)
-        if known is None:
-            self.errors.append(error)
-        elif error.relative > known.relative:
-            self.errors[self.errors.index(known)] = error
-
     @property
     def worst(self) -> float:
         """Largest error relative to an output's scale."""
         return max((e.relative for e in self.errors), default=0.0)
+
+
+def _keep_largest(errors: list[OutputError], error: OutputError | None) -> None:
+    """Keep the error of an output if it is the largest so far."""
+    if error is None:
+        return
+    known = next((e for e in errors if e.name == error.name), None)
+    if known is None:
+        errors.append(error)
+    elif error.relative > known.relative:
+        errors[errors.index(known)] = error
 
 
 @dataclass
@@ -185,6 +183,7 @@ class Reference:
             if before != after:
                 return report.fail(f"{kind} {_listed(before)} became {_listed(after)}")
         undecided = dict.fromkeys(self.output_names)
+        unstable: Counter[str] = Counter()
         for run in self._runs:
             try:
                 results = session.run(run.sample.feeds)
@@ -200,6 +199,11 @@ class Reference:
                     return report.fail(f"output '{name}' on {run.sample}: {problem}")
                 if verdict == "right":
                     undecided.pop(name, None)
+                    unstable[name] += bool(problem)
+        for name, number in unstable.items():
+            if number:
+                where = f"output '{name}' differs on {number} of {len(self._runs)} inputs"
+                report.notes.append(f"{where} no more than the original does from itself when it is rounded otherwise")
         if undecided:
             report.status = "not-run"
             report.reason = f"output '{next(iter(undecided))}' has another shape when the original is rounded otherwise"
@@ -215,19 +219,19 @@ class Reference:
         return forbids(whole, run.sample.feeds, smallest.sample.feeds)
 
     def _compare_one(self, run: _Run, name: str, got: Any, report: ParityReport) -> tuple[_Verdict, str]:
-        """Compare one output on one sample; errors and notes go into the report. Says what differs, "" if nothing."""
+        """Compare one output on one sample; errors go into the report. Says what differs, "" if nothing."""
         want = run.answers[self.output_names.index(name)]
         found = compare_output(name, want, got)
-        report.add_error(found.error)
         if not found.problem:
+            _keep_largest(report.errors, found.error)
             return "right", ""
         if run.neighbours is None:
             run.neighbours = self._neighbourhood.of(run.sample.feeds)
         if run.neighbours.shape_depends_on_rounding(name, want):
             return "undecided", found.problem
         if not run.neighbours.explain(name, want, got):
+            _keep_largest(report.errors, found.error)
             return "wrong", found.problem
-        report.note(f"output '{name}' differs no more than the original does from itself when it is rounded otherwise")
         return "right", found.problem
 
 

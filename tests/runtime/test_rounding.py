@@ -152,6 +152,7 @@ def test_an_ill_conditioned_output_is_judged_by_its_own_sensitivity() -> None:
     report = reference.compare(otherwise)
     assert report.status == "proven", report.reason
     assert any("rounded otherwise" in note for note in report.notes)
+    assert report.worst < 1e-3, "the worst error is that of the inputs on which the numbers are certain"
 
 
 def test_an_ill_conditioned_output_that_is_wrong_is_not_excused() -> None:
