@@ -90,6 +90,7 @@ from .simplify_reciprocal import SimplifyReciprocal
 from .simplify_shapes import SimplifyShapes
 from .simplify_where import SimplifyWhere
 from .unroll_loop import UnrollLoop
+from .widen_scalars import WidenScalars
 
 _ALL: tuple[type[Pass], ...] = (
     EliminateDeadNodes,
@@ -172,6 +173,7 @@ _ALL: tuple[type[Pass], ...] = (
     AbsorbChannelPadding,
     MergeParts,
     MergeSiblings,
+    WidenScalars,
     FuseActivationIntoConv,
     PrepareForTensorrt,
 )

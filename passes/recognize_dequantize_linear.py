@@ -9,11 +9,14 @@ import numpy as np
 from onnx import TensorProto
 
 from ..compiler import dtypes
+from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, known, op
 from ..compiler.rewriter import Rewriter
+from .layers.linear_layers import LINEAR_OPS
 
 _PACKED = frozenset({TensorProto.INT8, TensorProto.UINT8})
+_TAKERS = frozenset({*LINEAR_OPS.split("|"), "Transpose", "Reshape", "Identity"})
 _CAST = op("Cast", known("weight"), node="cast")
 
 
@@ -31,8 +34,10 @@ class RecognizeDequantizeLinear(RewritePass):
         readers, and nothing broadcasts q.
 
     Pays when
-        Always: one node instead of two or three, and runtimes know what it is. Folding would store the weight in four
-        times the bytes. What is no constant is left alone: runtimes look for Cast and Mul behind integer products.
+        Linear layers read it: one node instead of two or three, and runtimes know what it is. For any other reader, as
+        the Gather of an embedding, they would unpack all of it in every run, and as it is written once at load. Folding
+        would store the weight in four times the bytes. What is no constant is left alone: runtimes look for Cast and
+        Mul behind integer products.
 
     Numerics
         Unchanged: the integers are exact in float, and each is multiplied once.
@@ -50,6 +55,7 @@ class RecognizeDequantizeLinear(RewritePass):
             rewriter.refuse("")
         if scale.shape is None or root.output.shape != weight.shape or weight.shape is None:
             rewriter.refuse("something broadcasts the weight")
+        _check_readers(root.output, rewriter)
         axis = _axis(match.array("scale").shape, len(weight.shape), rewriter)
         needed = 10 if axis is None else 13
         if rewriter.opset() < needed:
@@ -59,6 +65,13 @@ class RecognizeDequantizeLinear(RewritePass):
         if "zero" in match.values:
             inputs.append(rewriter.constant(_zero_points(match, axis, scales, rewriter), match["zero"].name))
         rewriter.replace(root.output, rewriter.op("DequantizeLinear", inputs, axis=axis, name=root.name))
+
+
+def _check_readers(weight: Value, rewriter: Rewriter) -> None:
+    """Refuse what runtimes do not unpack while they multiply."""
+    for reader in weight.readers:
+        if isinstance(reader, Node) and reader.op not in _TAKERS:
+            rewriter.refuse(f"{reader.op} reads it, for which all of it would be unpacked in every run")
 
 
 def _axis(shape: tuple[int, ...], rank: int, rewriter: Rewriter) -> int | None:
