@@ -55,7 +55,7 @@ class WidenScalars(RewritePass):
             rewriter.refuse("")
         tails = next((i for i, extent in enumerate(reversed(shape)) if extent != 1), len(shape))
         rank = tails + 1
-        narrow = [i for i, value in enumerate(node.inputs) if _single(value) and (value.rank or 0) < rank]
+        narrow = [i for i, v in enumerate(node.inputs) if v is not None and _single(v) and (v.rank or 0) < rank]
         if not narrow or rank > len(shape) or _is_small(node):
             rewriter.refuse("")
         above = [v.producer.op for v in node.inputs if v is not None and v.producer is not None]
