@@ -51,6 +51,7 @@ from .fuse_stacked_reductions import FuseStackedReductions
 from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .fuse_views import FuseViews
 from .inline_functions import InlineFunctions
+from .lift_pads import LiftPads
 from .merge_constant_operands import MergeConstantOperands
 from .merge_parts import MergeParts
 from .merge_reductions import MergeReductions
@@ -158,6 +159,7 @@ _ALL: tuple[type[Pass], ...] = (
     FoldGeluScale,
     FuseAffineIntoNextLayer,
     MoveScaleIntoWeights,
+    LiftPads,
     FusePad,
     FuseAddedLayers,
     ComposeLayersThroughConcat,
