@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ..compiler.graph_pass import Pass
 from .absorb_channel_padding import AbsorbChannelPadding
+from .analyze_concats import AnalyzeConcats
 from .assemble_vectors import AssembleVectors
 from .bypass_concats import BypassConcats
 from .compose_layers_through_concat import ComposeLayersThroughConcat
@@ -178,7 +179,9 @@ _ALL: tuple[type[Pass], ...] = (
     WidenScalars,
     FuseActivationIntoConv,
     PrepareForTensorrt,
+    AnalyzeConcats,
 )
+_ONCE = frozenset({EliminateDeadNodes, AnalyzeConcats})
 _FOR_A_TARGET = {"ort": FuseActivationIntoConv, "tensorrt": PrepareForTensorrt}
 
 PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in _ALL}
@@ -186,9 +189,10 @@ PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in _ALL}
 
 def _pipeline(*last: type[Pass]) -> str:
     """Everything that is exact for every target, until it comes to rest; then the passes for one of them."""
-    repeated = [k for k in _ALL if k is not EliminateDeadNodes and k not in _FOR_A_TARGET.values()]
+    repeated = [k for k in _ALL if k not in _ONCE and k not in _FOR_A_TARGET.values()]
     group = "(" + ",".join(k.name for k in repeated) + ")*"
-    return ",".join([EliminateDeadNodes.name, group, *(k.name for k in last), EliminateDeadNodes.name])
+    ends = [*(k.name for k in last), EliminateDeadNodes.name, AnalyzeConcats.name]
+    return ",".join([EliminateDeadNodes.name, group, *ends])
 
 
 PIPELINES: dict[str, str] = {

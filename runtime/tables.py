@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 _SHOWN_PLACES = 3
+_ON_REQUEST = frozenset({"analyze-concats"})  # what is found there does not call for anything to be done
 _KINDS = {"applied": "applied", "missed": "refused", "analysis": "found"}
 _UNITS = ("", " k", " M", " G", " T", " P", " E")
 
@@ -46,7 +47,8 @@ def summary(account: dict[str, Any]) -> RenderableType:
     parts: list[RenderableType] = [counts(account), "", passes(account["passes"]), ""]
     for key, reason in account["held_back"].items():
         parts.append(Text(f"taken back: {key}: {reason}", style="yellow"))
-    findings = Counter(r["text"] for r in account["remarks"] if r["kind"] == "analysis")
+    found = [r for r in account["remarks"] if r["kind"] == "analysis" and r["pass"] not in _ON_REQUEST]
+    findings = Counter(r["text"] for r in found)
     for text, number in findings.items():
         places = f" ({number} places)" if number > 1 else ""
         parts.append(Text(f"found: {text}{places}", style="yellow"))

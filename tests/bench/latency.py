@@ -1,6 +1,7 @@
 """Latency of every model of a folder in ONNX Runtime before and after optimizing, beside what the cost model predicts.
 
     python tests/bench/latency.py MODELS [--samples FEEDS] [--threads 1,2] [--batches 1,8] [--skip PASSES] [--json OUT]
+        [--into docs/merging.md]
 
 ONNX Runtime's own optimizations are on. Both models run in turns, in several rounds with fresh sessions; a row shows
 the median over the rounds of the median ratio of two runs next to each other. A model is enlarged to a batch only where
@@ -21,6 +22,8 @@ from typing import Any
 import click
 import numpy as np
 import onnx
+import onnxruntime
+from comparison_tables import insert, introduction, setting, table
 
 import planish
 from planish.compiler.errors import EvaluationError
@@ -135,6 +138,32 @@ def summary(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def joined(parts: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """One row for each model with what all parts measured of it; later parts count where several did."""
+    found: dict[str, dict[str, Any]] = {}
+    for row in (row for part in parts for row in part):
+        before = found.get(row["model"], row)
+        found[row["model"]] = {**row, "measured": {**before["measured"], **row["measured"]}}
+    return [found[name] for name in sorted(found)]
+
+
+def as_markdown(rows: list[dict[str, Any]]) -> str:
+    """The rows as a table, one column for each number of threads and batch."""
+    settings = list(dict.fromkeys(key for row in rows for key in row["measured"]))
+    lines = []
+    for row in rows:
+        cells = [row["measured"].get(key) for key in settings]
+        found = [f"{cell['ratio']:.3f}" if cell else "" for cell in cells]
+        fired = any(name in row["rewrites"] for name in HORIZONTAL)
+        milliseconds = next((f"{cell['ms']:.2f}" for cell in cells if cell), "")
+        lines.append([row["model"], "yes" if fired else "", milliseconds, f"{row['predicted']:.3f}", *found])
+    head = ["model", "merged or elided", "original, ms", "predicted", *settings]
+    command = "python tests/bench/latency.py models --samples feeds --into docs/merging.md"
+    versions = f"ONNX Runtime {onnxruntime.__version__}, planish {planish.__version__}."
+    told = summary(rows).replace("\n", "\n- ")
+    return f"{introduction(setting(command))}\n\n{versions}\n\n{table(head, lines, 2)}\n\n- {told}"
+
+
 @click.command()
 @click.argument("models", type=click.Path(exists=True, path_type=Path))
 @click.option("--samples", type=click.Path(exists=True, path_type=Path), help="folder of NAME.npz with real inputs")
@@ -145,9 +174,12 @@ def summary(rows: list[dict[str, Any]]) -> str:
 @click.option("--rounds", default=3)
 @click.option("--seconds", default=1.0, help="of each round")
 @click.option("--json", "json_path", type=click.Path(path_type=Path))
+@click.option("--merge", "earlier", multiple=True, type=click.Path(exists=True, path_type=Path),
+              help="a file of --json whose measurements are taken as well")  # fmt: skip
+@click.option("--into", type=click.Path(exists=True, path_type=Path), help="write the table into this document")
 def main(
     models: Path, samples: Path | None, only: str, skip: str, threads: str, batches: str, rounds: int, seconds: float,
-    json_path: Path | None,
+    json_path: Path | None, earlier: tuple[Path, ...], into: Path | None,
 ) -> None:  # fmt: skip
     """Measure every .onnx file in MODELS before and after optimizing."""
     options = {
@@ -168,7 +200,10 @@ def main(
             click.echo(line(rows[-1]))
             if json_path:
                 json_path.write_text(json.dumps(rows, indent=1))
+    rows = joined([json.loads(path.read_text()) for path in earlier] + [rows])
     click.echo(summary(rows))
+    if into is not None:
+        insert(into, "latency", as_markdown(rows))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@
     --- after
     the result in the form of planish.compiler.text
     --- missed
-    the remarks on what was refused, one a line
+    the remarks on what was refused or found, one a line
 
 The model is ONNX's text syntax (onnx.parser). A name declared between < > without elements and without a producer is
 a weight: it gets seeded normal numbers, positive ones if the name starts with "var". BLESS=1 writes what comes out.
@@ -112,7 +112,7 @@ def write(path: Path, cases: list[Case]) -> None:
 
 def outcome(result: Result) -> tuple[str, str]:
     """(text of the model after, text of what was refused)."""
-    missed = dict.fromkeys(f"{r.node}: {r.text}" for r in result.remarks if r.kind == "missed")
+    missed = dict.fromkeys(f"{r.node}: {r.text}" for r in result.remarks if r.kind != "applied")
     return model_text(result.model), "".join(f"{line}\n" for line in missed)
 
 
