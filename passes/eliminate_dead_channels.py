@@ -19,6 +19,7 @@ from ..compiler.segments import Region
 from ..compiler.targets import compare
 from .layers.channel_edits import ChannelEdit, region_at, summed_axis
 from .layers.constant_channels import constants_of
+from .layers.dead_channels import axis_of_dead
 from .layers.linear_layers import LINEAR_OPS, channel_axis, pads_nothing, weight_index
 from .siblings.joined_branches import slice_of, split
 from .views.parts import part_of
@@ -47,7 +48,8 @@ class EliminateDeadChannels(RewritePass):
         y = Conv(Relu(Conv(x, w, b)), v, c) with zeros in w   =>   those channels are relu(b): they go into c
 
     Channels are not needed if no Slice, Split or Gather takes them and the layers that sum over them have only zeros
-    for them. Channels that are the same number everywhere (rows of zeros in a weight, constant parts of a Concat)
+    for them. Channels that are the same number everywhere (rows of zeros in a weight, constant parts of a Concat, a
+    Relu that no input of the layer in front lifts above zero, by its weights, its bias and the bounds of what it reads)
     become part of the next layer's bias.
 
     Legal when
@@ -64,7 +66,7 @@ class EliminateDeadChannels(RewritePass):
     """
 
     name: ClassVar[str] = "eliminate-dead-channels"
-    patterns: ClassVar[tuple[OpPattern, ...]] = (op("|".join(_PARTS)), op("Concat"), op(LINEAR_OPS))
+    patterns: ClassVar[tuple[OpPattern, ...]] = (op("|".join(_PARTS)), op("Concat"), op("Relu"), op(LINEAR_OPS))
 
     def rewriter(self, context: Context, anchor: Node, matched: Iterable[Node]) -> Rewriter:
         """The new nodes come where the last of the old ones stands."""
@@ -120,6 +122,9 @@ def _places_of(node: Node) -> list[tuple[Value, int]]:
         constant = any(v is not None and v.constant is not None for v in node.inputs)
         rank = node.output.rank
         return [(node.output, normalize_axis(node.int_attr("axis", 1), rank))] if constant and rank else []
+    if node.op == "Relu":
+        axis = axis_of_dead(node)
+        return [] if axis is None or source is None else [(source, axis)]
     return _zeros_of(node)
 
 

@@ -1,4 +1,4 @@
-"""Channels that are the same number everywhere: what rows of zeros make, and what comes of it further on."""
+"""Channels that are the same number everywhere: what rows of zeros make, dead rectifiers, and what comes of it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ import numpy as np
 
 from ...compiler.graph import Node, Value
 from ...compiler.segments import Region
+from .dead_channels import never_positive
 from .linear_layers import weight_index
 
 Known = tuple[np.ndarray, np.ndarray]  # which positions are known, and their numbers in float64
 
 _UNARY: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "Relu": lambda x: np.maximum(x, 0),
     "Sigmoid": lambda x: 1 / (1 + np.exp(-x)),
     "Tanh": np.tanh,
     "Abs": np.abs,
@@ -98,6 +98,8 @@ def _of_node(node: Node, region: Region, known: dict[Value, Known]) -> Known:
     first = inputs[0] if inputs else None
     if node.op in _SAME and first is not None:
         return first
+    if node.op == "Relu" and first is not None:
+        return first[0] | never_positive(node.inputs[0], region), np.where(first[0], np.maximum(first[1], 0), 0)
     if node.op in _UNARY and first is not None:
         return first[0], _UNARY[node.op](first[1])
     if node.op in _BINARY and len(node.inputs) == 2:
