@@ -73,8 +73,8 @@ class EliminateUnits(RewritePass):
             rewriter.refuse("the constant may broadcast the other operand")
         if node.op in ("Add", "Sub") and number.dtype.kind not in "iu" and np.signbit(number) == (node.op == "Sub"):
             reader = reader_of_signs(node.output)
-            if reader is not None:
-                rewriter.refuse(f"{reader.label} may tell -0.0 from 0.0")
+            if reader:
+                rewriter.refuse(f"{reader} may tell -0.0 from 0.0")
         rewriter.replace(node.output, x)
 
     def _zero(self, node: Node, dtype: np.dtype[np.generic], rewriter: Rewriter) -> None:

@@ -19,6 +19,7 @@ from .layers.axis_arrays import beside, collapsed, shortest
 from .layers.linear_layers import rounded
 from .recognition.written_gelu import refuse_factor_of_gelu
 from .values.readers import refuse_other_readers
+from .values.signed_zero import reader_of_signs
 
 _OPS = ("Add", "Sub", "Mul", "Div", "Neg", "Reciprocal")
 _WRAPPING = frozenset({dtypes.INT32, dtypes.INT64})
@@ -41,7 +42,8 @@ class FoldArithmeticChain(RewritePass):
     Legal when
         No constant broadcasts x, every value between has one reader, and the new constants neither overflow nor
         underflow. Integers wrap around, so their additions and multiplications combine exactly; their divisions do
-        not. Large constants that are added and taken away again round x to an integer on purpose: that stays.
+        not. Large constants that are added and taken away again round x to an integer on purpose: that stays. So does
+        a sum that may turn -0.0 into 0.0 where something may tell them apart.
 
     Pays when
         Fewer nodes are left: at most two, a scale and a shift. The constants must not grow by broadcasting each other
@@ -100,12 +102,15 @@ def _operand(node: Node) -> Value | None:
 
 
 class _Function:
-    """scale * x + shift, or scale / x + shift if `inverse`; arrays beside x."""
+    """scale * x + shift, or scale / x + shift if `inverse`; arrays beside x.
+
+    summed: whether a sum has made -0.0 to 0.0, or a zero of what is none.
+    """
 
     def __init__(self, x: Value, dtype: int) -> None:
         self.x, self.dtype = x, dtype
         self.scale, self.shift = (np.array(n, dtypes.to_numpy(dtype) if dtype in _WRAPPING else None) for n in (1, 0))
-        self.inverse = False
+        self.inverse = self.summed = False
 
     def apply(self, scale: np.ndarray, shift: np.ndarray, rewriter: Rewriter) -> None:
         """Follow with y -> scale * y + shift."""
@@ -125,7 +130,7 @@ class _Function:
 
     def divide(self, dividend: np.ndarray, rewriter: Rewriter) -> None:
         """Follow with y -> dividend / y."""
-        if self.shift.any():
+        if self.shift.any() or self.summed:
             rewriter.refuse("a sum is divided by")
         if not self.scale.all():
             rewriter.refuse("a multiple by zero is divided by")
@@ -149,6 +154,8 @@ def _shorten(chain: list[Node], rewriter: Rewriter) -> None:
         rewriter.refuse("")
     if sum(a.size for a in (scale, shift)) > old + _GROWTH_LIMIT:
         rewriter.refuse("the constants would grow")
+    if function.summed and not shift.all() and (reader := reader_of_signs(chain[0].output)):
+        rewriter.refuse(f"{reader} may tell -0.0 from 0.0")
     rewriter.replace(chain[0].output, _emit(function, scale, shift, chain[0], rewriter))
 
 
@@ -178,6 +185,7 @@ def _follow(function: _Function, node: Node, rewriter: Rewriter) -> None:
     else:
         _, scale, shift = affine_of(node, rewriter)
         function.apply(scale, shift, rewriter)
+        function.summed |= node.op in ("Add", "Sub") and not (np.signbit(shift) & (shift == 0)).all()
 
 
 def _integer_affine(node: Node, rewriter: Rewriter) -> tuple[np.ndarray, np.ndarray]:
