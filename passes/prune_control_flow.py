@@ -30,7 +30,8 @@ class PruneControlFlow(RewritePass):
         No node, body or graph output reads the output. A carried value may go if nothing that is read depends on it but
         itself; one that the body hands on unchanged is the initial value in every iteration and at the end. An output
         for which both branches of an If give the same outer value, or equal constants, is that value. Scan keeps at
-        least one scanned input, which says how many iterations there are. Scan of opset 8 is left alone.
+        least one scanned input, which says how many iterations there are. Scan of opset 8 is left alone, and so is a
+        Loop before opset 11 that would carry nothing.
 
     Pays when
         Always.
@@ -166,6 +167,8 @@ def _prune_iteration(form: _Form, rewriter: Rewriter) -> None:
         form.first_result + form.carried
     ):
         rewriter.refuse("")
+    if node.op == "Loop" and node.version < 11 and not carried:
+        rewriter.refuse("a Loop has to carry something before opset 11")
     outputs = [*sorted(carried), *stacked]
     scans = [form.carried + i for i in sorted(scanned)]
     moving = [*sorted(carried), *scans]
