@@ -20,7 +20,7 @@ from ..compiler.targets import compare
 from .layers.channel_edits import ChannelEdit, region_at, summed_axis
 from .layers.constant_channels import constants_of
 from .layers.dead_channels import axis_of_dead
-from .layers.linear_layers import LINEAR_OPS, channel_axis, pads_nothing, weight_index
+from .layers.linear_layers import LINEAR_OPS, channel_axis, joins_along, pads_nothing, weight_index
 from .siblings.joined_branches import slice_of, split
 from .views.parts import part_of
 
@@ -225,7 +225,7 @@ def _summed(reader: Node, index: int, place: int, constants: dict[Value, tuple[n
 def _keep_whole_parts(region: Region, needed: np.ndarray) -> None:
     """Parts of a Concat that are computed go whole or not at all."""
     for node in region.makers:
-        if node.op != "Concat":
+        if node.op != "Concat" or not joins_along(node, region.axes[node.output]):
             continue
         axis, start = region.axes[node.output], 0
         for value in node.inputs:

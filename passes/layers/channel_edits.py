@@ -16,7 +16,7 @@ from ...compiler.inference import content_of
 from ...compiler.inference.movement import slice_ranges
 from ...compiler.rewriter import Rewriter
 from ...compiler.segments import Region, region_of
-from .linear_layers import SHARED_LIMIT, rounded, weight_index
+from .linear_layers import SHARED_LIMIT, joins_along, rounded, weight_index
 
 ZERO = -1
 _ZERO_STAYS = frozenset({
@@ -108,8 +108,9 @@ class ChannelEdit:
         if axis is None:
             self.rewriter.refuse(f"{node.op} {node.label} makes the channels with a further output")
         if node.op == "Concat":
-            if read is not None:
-                self.rewriter.refuse(f"Concat {node.label} reads what it makes")
+            if read is not None or not joins_along(node, axis):
+                what = "reads what it makes" if read is not None else "joins along another axis"
+                self.rewriter.refuse(f"Concat {node.label} {what}")
             return self._concat(node, axis)
         parameters = self.region.parameters[node]
         weight = 0 if node.op == "Gather" else weight_index(node)

@@ -9,7 +9,7 @@ import numpy as np
 from ...compiler.graph import Node, Value
 from ...compiler.segments import Region
 from .dead_channels import never_positive
-from .linear_layers import weight_index
+from .linear_layers import joins_along, weight_index
 
 Known = tuple[np.ndarray, np.ndarray]  # which positions are known, and their numbers in float64
 
@@ -81,6 +81,8 @@ def _of_concat(node: Node, region: Region) -> Known:
     """Constant parts that are the same all over."""
     mask, numbers = _nothing(region)
     axis, start = region.axes[node.output], 0
+    if not joins_along(node, axis):
+        return mask, numbers
     for value in node.inputs:
         extent = 0 if value is None or value.shape is None else value.shape[axis]
         if not isinstance(extent, int):

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...compiler import dtypes
 from ...compiler.graph import Node, Value
+from ...compiler.inference.movement import normalize_axis
 from ...compiler.rewriter import Rewriter
 
 LINEAR_OPS = "Conv|ConvTranspose|Gemm|MatMul"
@@ -305,3 +306,9 @@ def pads_nothing(node: Node) -> bool:
     pads: Sequence[int] | None = node.ints_attr("pads")
     auto = node.str_attr("auto_pad", "NOTSET")
     return auto == "VALID" or (auto == "NOTSET" and not any(pads or ()))
+
+
+def joins_along(concat: Node, axis: int) -> bool:
+    """Whether a Concat joins along this axis of its output."""
+    rank = concat.output.rank
+    return rank is not None and normalize_axis(concat.int_attr("axis", 1), rank) == axis
