@@ -30,8 +30,8 @@ from planish.runtime.parity import Reference
 _HERE = Path(__file__).parent
 MEASURES = ("seconds", "verdict", "latency")
 _COMMAND = (
-    "python tests/bench/compare_peers.py MODELS --samples SAMPLES --python peers/bin/python "
-    f"--measure {','.join(MEASURES)} --into docs/comparison.md"
+    "python tests/bench/compare_peers.py MODELS --samples SAMPLES --python peers/bin/python \\\n"
+    f"    --measure {','.join(MEASURES)} --rounds {{}} --into docs/comparison.md"
 )
 
 
@@ -165,7 +165,7 @@ def main(
         compare(path, interpreters, real, options, row)
         cells = [f"{tool} {cell.get('nodes', '')} {cell.get('verdict', '')}" for tool, cell in row["tools"].items()]
         click.echo(f"{path.stem}: {', '.join(cells)}")
-        measured = {**setting(_COMMAND), "rows": [rows[name] for name in sorted(rows)]}
+        measured = {**setting(_COMMAND.format(rounds)), "rows": [rows[name] for name in sorted(rows)]}
         if json_path:
             json_path.write_text(json.dumps(measured, indent=1))
     if into:

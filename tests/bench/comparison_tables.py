@@ -176,7 +176,7 @@ def models_section(measured: dict[str, Any]) -> str:
         return table(head, lines, texts=2)
 
     titles = {
-        "seconds": "Seconds of the call, best of up to nine",
+        "seconds": "Seconds of the call, the best run",
         "peak memory": "Peak memory of the process in MiB",
         "latency": "Latency relative to the original's",
     }
