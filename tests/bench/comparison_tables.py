@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import os
 import platform
+import re
 import statistics
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,6 +17,7 @@ Cell = dict[str, Any]
 Row = dict[str, Any]
 
 FAILURES = ("crash", "timeout")
+_FOLDERS = re.compile(r"(?<=\s)/(?:[^/\s]+/)+")
 _COLUMNS = ("seconds", "peak memory", "latency")
 _LEGEND = (
     "Bold: the fewest nodes of a result that is right. ✗: wrong numbers, names, types or shapes. ?: ONNX Runtime does "
@@ -155,7 +157,8 @@ def reasons(rows: list[Row], tools: list[str]) -> Iterator[str]:
         for tool in tools:
             cell = row["tools"][tool]
             if cell["verdict"] in ("wrong", *FAILURES):
-                yield f"- {row['model']}, {tool}: {cell['verdict']}. {cell.get('reason', '')}".rstrip()
+                reason = _FOLDERS.sub("", cell.get("reason", ""))
+                yield f"- {row['model']}, {tool}: {cell['verdict']}. {reason}".rstrip()
 
 
 def details(title: str, body: str) -> str:

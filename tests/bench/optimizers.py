@@ -54,7 +54,9 @@ def _ort_basic(path: str) -> Callable[[], Any]:
         with tempfile.NamedTemporaryFile(suffix=".onnx") as file:
             options.optimized_model_filepath = file.name
             ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-            return onnx.load(file.name)
+            result = onnx.load(file.name, load_external_data=False)
+        onnx.load_external_data_for_model(result, str(Path(path).parent))
+        return result
 
     return run
 
