@@ -1,4 +1,4 @@
-"""`planish bisect`: which rewrite makes a check of the user's own fail."""
+"""`planish bisect`: which rewrite makes a check of the user's own fail, or which node TensorRT's parser misreads."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+import onnx
 
 from ..compiler.errors import OptionError
 from ..compiler.journal import Rewrite
+from .lifting.bisection import find_culprit
 from .optimize import optimize
 from .options import TARGETS
 from .progress import reporting
@@ -21,10 +23,15 @@ from .result import Result
 Verdict = Callable[[Result], bool]
 
 
-@click.command("bisect", short_help="Find the rewrite that makes a command fail.")
+@click.command("bisect", short_help="Find the rewrite that makes a command fail, or the node that TensorRT misreads.")
 @click.argument("source", metavar="IN.onnx", type=click.Path(path_type=Path))
-@click.option("--check", metavar="COMMAND", required=True,
+@click.option("--check", metavar="COMMAND",
               help="Shell command that ends with status 0 if a model is good; {} stands for the model's file.")
+@click.option("--lowering", is_flag=True,
+              help="Find the node of IN.onnx, as it is, that TensorRT's parser turns into something else.")
+@click.option("--samples", metavar="FILE.npz", type=click.Path(path_type=Path), help="Real inputs for --lowering.")
+@click.option("--save", "target_folder", metavar="FOLDER", type=click.Path(path_type=Path),
+              help="Where --lowering leaves a small model that shows it again.  [default: IN.lowering]")
 @click.option("--passes", metavar="TEXT", help="Pipeline to run, as for optimize.")
 @click.option("--skip", metavar="NAME", multiple=True, help="Leave a pass out.")
 @click.option("--target", type=click.Choice(TARGETS), default="onnx", show_default=True, help="As for optimize.")
@@ -34,11 +41,22 @@ Verdict = Callable[[Result], bool]
 @click.option("--plugin", "plugins", metavar="FILE.py", multiple=True, help="As for optimize.")
 @click.option("--progress/--no-progress", "show_progress", default=None, help="As for optimize.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of a failure.")
-def bisect(source: Path, check: str, skip: tuple[str, ...], show_progress: bool | None, **options: Any) -> None:
+def bisect(
+    source: Path, check: str | None, lowering: bool, samples: Path | None, target_folder: Path | None,
+    skip: tuple[str, ...], show_progress: bool | None, **options: Any,
+) -> None:  # fmt: skip
     """Find the first rewrite after which COMMAND fails on the optimized model, by halving.
 
     For example: planish bisect model.onnx --check "trtexec --onnx={}"
+
+    Or, with --lowering, the first node whose output TensorRT's network computes otherwise; a small model that shows it
+    is left in a folder.
     """
+    if lowering == (check is not None):
+        raise OptionError("what should be looked for?", hint="either --check COMMAND or --lowering")
+    if check is None:
+        _bisect_lowering(source, samples, target_folder or source.with_suffix(".lowering"), show_progress)
+        return
     if "{}" not in check:
         raise OptionError("--check does not say where the model's file goes", hint="put {} into the command")
     with tempfile.TemporaryDirectory(prefix="planish-") as folder, reporting(show_progress) as report:
@@ -58,6 +76,14 @@ def bisect(source: Path, check: str, skip: tuple[str, ...], show_progress: bool 
     click.echo(f"rewrite {number}, by {guilty.pass_name} at {guilty.anchor}{where}:")
     click.echo(f"  {guilty}")
     click.echo(f"optimize with --fuel {number - 1} stops before it, with --skip {guilty.pass_name} leaves it out")
+
+
+def _bisect_lowering(source: Path, samples: Path | None, folder: Path, show_progress: bool | None) -> None:
+    with reporting(show_progress) as report:
+        found = find_culprit(onnx.load(str(source)), samples=samples, say=report)
+    click.echo(f"{', '.join(found.nodes)} is computed otherwise by TensorRT's network:")
+    click.echo(f"  {found.problem}")
+    click.echo(f"a model of {len(found.model.graph.node)} nodes that shows it again: {found.save(folder)}")
 
 
 def first_bad(build: Callable[[int | None], Result], is_good: Verdict) -> tuple[Rewrite, int]:

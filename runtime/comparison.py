@@ -14,13 +14,10 @@ from polygraphy import comparator
 from polygraphy.comparator import IterationResult
 from polygraphy.logger import G_LOGGER
 
+from .tolerances import TOLERANCES
+
 G_LOGGER.module_severity = G_LOGGER.CRITICAL
 
-# numpy type -> tolerance, relative to the element or to what stands around it. A sum of n products in a type of unit
-# roundoff u may differ by about n * u when it is associated differently (Higham, Accuracy and Stability of Numerical
-# Algorithms, 3.1): n * u is 1e-4 for float32 at the longest sums of real layers (n about 2e3). Kernels add up float16
-# and bfloat16 in float32 and round each result, so that only the number of layers counts (about 20 * u).
-TOLERANCES: dict[str, float] = {"float64": 1e-9, "float32": 1e-4, "float16": 1e-2, "bfloat16": 8e-2}
 _FLOOR = 1e-2  # part of the whole output's scale below which the scale of a part of it does not count
 
 
@@ -41,12 +38,16 @@ class Comparison:
     error: OutputError | None = None
 
 
-def compare_output(name: str, want: Any, got: Any) -> Comparison:
-    """Compare an output of the original with that of the optimized model. 0.0 and -0.0 are the same."""
+def compare_output(name: str, want: Any, got: Any, tolerance: float | None = None) -> Comparison:
+    """Compare an output of the original with that of the optimized model. 0.0 and -0.0 are the same.
+
+    Args:
+        tolerance: of floating elements, instead of that of their type.
+    """
     if isinstance(want, list | tuple) or isinstance(got, list | tuple):
-        return _compare_sequences(name, want, got)
+        return _compare_sequences(name, want, got, tolerance)
     if isinstance(want, dict) and isinstance(got, dict):
-        return _compare_maps(name, want, got)
+        return _compare_maps(name, want, got, tolerance)
     if want is None or got is None or isinstance(want, dict) or isinstance(got, dict):
         return Comparison("" if identical(want, got) else "values differ")
     want, got = np.asarray(want), np.asarray(got)
@@ -55,15 +56,20 @@ def compare_output(name: str, want: Any, got: Any) -> Comparison:
     if want.shape != got.shape:
         return Comparison(f"shape {list(want.shape)} became {list(got.shape)}")
     if want.dtype.name not in TOLERANCES:
-        different = int(((want != got) & ((want == want) | (got == got))).sum())  # NaN of float8 is the same as NaN
+        different = int(differ(want, got).sum())
         return Comparison(f"{different} of {want.size} elements differ" if different else "")
-    return _compare_floats(name, want, got)
+    return _compare_floats(name, want, got, TOLERANCES[want.dtype.name] if tolerance is None else tolerance)
 
 
-def _compare_sequences(name: str, want: Any, got: Any) -> Comparison:
+def differ(want: np.ndarray, got: np.ndarray) -> np.ndarray:
+    """Where elements are not the same; NaN, which float8 has too, is the same as NaN."""
+    return np.asarray((want != got) & ((want == want) | (got == got)))
+
+
+def _compare_sequences(name: str, want: Any, got: Any, tolerance: float | None) -> Comparison:
     if not isinstance(want, list | tuple) or not isinstance(got, list | tuple) or len(want) != len(got):
         return Comparison("the sequence has another length")
-    found = [compare_output(name, a, b) for a, b in zip(want, got, strict=True)]
+    found = [compare_output(name, a, b, tolerance) for a, b in zip(want, got, strict=True)]
     wrong = next((one for one in found if one.problem), None)
     if wrong is not None:
         return Comparison(wrong.problem)
@@ -71,16 +77,16 @@ def _compare_sequences(name: str, want: Any, got: Any) -> Comparison:
     return Comparison("", max(errors, key=lambda e: e.relative, default=None))
 
 
-def _compare_maps(name: str, want: dict, got: dict) -> Comparison:
+def _compare_maps(name: str, want: dict, got: dict, tolerance: float | None) -> Comparison:
     if list(want) != list(got):
         return Comparison("the map has other keys")
     values = [np.array(list(one.values())) for one in (want, got)]
     if values[0].dtype == np.float64:  # how Python holds the float32 numbers of a map
         values = [v.astype(np.float32) for v in values]
-    return compare_output(name, *values)
+    return compare_output(name, values[0], values[1], tolerance)
 
 
-def _compare_floats(name: str, want: np.ndarray, got: np.ndarray) -> Comparison:
+def _compare_floats(name: str, want: np.ndarray, got: np.ndarray, tolerance: float) -> Comparison:
     reference, result = want.astype(np.float64), got.astype(np.float64)
     if not np.array_equal(np.isnan(reference), np.isnan(result)):
         return Comparison("NaN stands in other places")
@@ -97,7 +103,7 @@ def _compare_floats(name: str, want: np.ndarray, got: np.ndarray) -> Comparison:
     error = OutputError(name, worst, worst / largest if largest else np.inf)
     if not largest:
         return Comparison(f"zeros became up to {worst:.3g}", error)
-    if _polygraphy_agrees(name, reference / scale, result / scale, TOLERANCES[want.dtype.name]):
+    if _polygraphy_agrees(name, reference / scale, result / scale, tolerance):
         return Comparison("", error)
     return Comparison(f"largest difference {worst:.3g} at a scale of {largest:.3g}", error)
 

@@ -130,6 +130,27 @@ class Reference:
         """The inputs that the original runs on."""
         return [run.sample.feeds for run in self._runs]
 
+    @property
+    def interface(self) -> Interface:
+        """Names and types of the inputs and outputs."""
+        return self._interface
+
+    @property
+    def notes(self) -> list[str]:
+        """What a reader should know about the inputs."""
+        return list(self._notes)
+
+    def answers(self) -> list[tuple[Sample, dict[str, Any]]]:
+        """The inputs that the original runs on, and its outputs by name."""
+        return [(run.sample, dict(zip(self.output_names, run.answers, strict=True))) for run in self._runs]
+
+    def explains(self, number: int, name: str, got: Any) -> bool:
+        """Whether an output of a run (by its number) differs as the original does from itself, rounded otherwise."""
+        run = self._runs[number]
+        if run.neighbours is None:
+            run.neighbours = self._neighbourhood.of(run.sample.feeds)
+        return run.neighbours.explain(name, run.answers[self.output_names.index(name)], got)
+
     def _try(self, session: Session, sample: Sample) -> str:
         """Run the original and keep its answers; why that failed, "" if it did not."""
         try:

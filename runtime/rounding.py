@@ -20,8 +20,9 @@ import onnx
 from onnx import ModelProto, TensorProto, numpy_helper
 
 from ..compiler.errors import EvaluationError
-from .comparison import TOLERANCES, local_scale
+from .comparison import differ, local_scale
 from .onnxruntime_session import Session, open_session
+from .tolerances import TOLERANCES
 
 _NEIGHBOURS = 6
 _UNITS = 16  # in the last place, by which weights and inputs are moved: about the square root of the terms of a sum
@@ -104,11 +105,11 @@ def _floats_explained(want: np.ndarray, got: np.ndarray, others: list[np.ndarray
 
 def _codes_explained(want: np.ndarray, got: np.ndarray, others: list[np.ndarray]) -> bool:
     """Integers, flags, words: as few elements differ as between neighbours, at the same places or by as much."""
-    different = got != want
+    different = differ(want, got)
     flipped = np.zeros(want.shape, bool)
     most = 0
     for other in others:
-        flips = other != want
+        flips = differ(want, other)
         flipped |= flips
         most = max(most, int(flips.sum()))
     if not most or int(different.sum()) > 2 * most:

@@ -40,8 +40,13 @@ def shape(frame: Frame) -> str:
 
 
 def squeeze(frame: Frame) -> str:
-    """Without axes of one element."""
-    return frame.op("Squeeze", frame.x[0], frame.vector(1)) if frame.has(1) else frame.op("Squeeze", frame.x[0])
+    """Without axes of one element. Where no axes are named, those that are known to be of one element go."""
+    if frame.has(1):
+        return frame.op("Squeeze", frame.x[0], frame.vector(1))
+    known = [axis for axis, extent in enumerate(frame.tensor(0).shape or ()) if extent == 1]
+    if frame.rank() - len(known) != frame.layer.outputs[0].rank:
+        frame.refuse("it does not say which axes go")
+    return frame.op("Squeeze", frame.x[0], frame.ints(known)) if known else frame.op("Identity", frame.x[0])
 
 
 def unsqueeze(frame: Frame) -> str:
