@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import ClassVar
 
-from onnx import TensorProto
-
-from ..compiler.graph import Node
 from ..compiler.graph_pass import Context, RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
 from ..compiler.target_operators import NOT_READ_BY_TENSORRT
-
-
-def _quantizes_to_uint8(node: Node) -> bool:
-    return node.output.dtype == int(TensorProto.UINT8)
-
-
-_MISREAD: dict[str, tuple[Callable[[Node], bool], str]] = {
-    "SpaceToDepth": (
-        lambda node: node.attributes.get("mode") in (b"CRD", "CRD"), "TensorRT reads SpaceToDepth in CRD order as DCR"
-    ),
-    "QuantizeLinear": (_quantizes_to_uint8, "TensorRT quantizes to int8 where the model says uint8"),
-}
+from ..compiler.tensorrt_limits import MISREAD_BY_TENSORRT, misread, unread
 
 
 @dataclass(frozen=True)
@@ -57,11 +42,9 @@ class PrepareForTensorrt(RewritePass):
         super().run(context, since)
         if context.target != "tensorrt":
             return
-        for node in context.nodes_of(NOT_READ_BY_TENSORRT):
-            context.remark("analysis", self.name, node, f"TensorRT does not read {node.op}")
-        for node in context.nodes_of(_MISREAD):
-            misread, text = _MISREAD[node.op]
-            if misread(node):
+        for node in context.nodes_of(NOT_READ_BY_TENSORRT | MISREAD_BY_TENSORRT):
+            text = unread(node) or misread(node)
+            if text:
                 context.remark("analysis", self.name, node, text)
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:

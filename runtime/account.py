@@ -58,7 +58,7 @@ def account(result: Result) -> dict[str, Any]:
             {"kind": r.kind, "pass": r.pass_name, "node": r.node, "scope": r.scope, "text": r.text}
             for r in result.journal.remarks
         ],
-        "parity": None if result.parity is None else _parity(result.parity),
+        "parity": parity_account(result.parity),
         "held_back": dict(result.held_back),
         "seconds": {"optimize": result.seconds, "verify": result.verify_seconds},
     }
@@ -111,7 +111,10 @@ def _rewrites(journal: Journal) -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _parity(report: ParityReport) -> dict[str, Any]:
+def parity_account(report: ParityReport | None) -> dict[str, Any] | None:
+    """A comparison as plain data; None where there was none."""
+    if report is None:
+        return None
     return {
         "status": report.status,
         "reason": report.reason,

@@ -1,4 +1,4 @@
-"""`planish inspect`: what a model holds."""
+"""`planish inspect`: what a model or an engine holds."""
 
 from __future__ import annotations
 
@@ -16,20 +16,27 @@ from ..compiler.reading import load
 from ..compiler.symbolic import Dim
 from ..compiler.text import model_text
 from .account import statistics_of
+from .engines.inspection import show_engine
 from .interface import fix_shapes
 from .options import shape_map
 from .statistics import Statistics
 from .tables import at_least, console, flops_title, quantity, table
 
 
-@click.command("inspect", short_help="Show what a model holds.")
-@click.argument("source", metavar="IN.onnx", type=click.Path(path_type=Path))
+@click.command("inspect", short_help="Show what a model or an engine holds.")
+@click.argument("source", metavar="IN", type=click.Path(path_type=Path))
 @click.option("--text", "as_text", is_flag=True, help="Print every node with its inferred types and shapes.")
 @click.option("--input-shape", metavar="NAME:DIMS", multiple=True, help="Fix dimensions, as for optimize.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of a failure.")
 def inspect_model(source: Path, as_text: bool, input_shape: tuple[str, ...], as_json: bool) -> None:
-    """Show a model's inputs, outputs, operators, parameters and work, or its nodes as text."""
+    """Show a model's inputs, outputs, operators, parameters and work, or its nodes as text.
+
+    Of an engine, OUT.plan or its report OUT.build.json, show the kernels and which nodes became which.
+    """
+    if source.suffix in (".plan", ".json"):
+        show_engine(source, as_json)
+        return
     model = load(source)
     fix_shapes(model, shape_map(input_shape))
     infer_model(model)

@@ -19,7 +19,7 @@ from types import ModuleType
 from typing import Any
 
 from ...compiler.errors import BackendError, OptionError
-from .profiles import Profile
+from .profiles import Profile, check_profiles
 
 BACKENDS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}  # flavor -> Python module
 INSTALL = "pip install 'planish[tensorrt-rtx]' (any machine), or 'planish[tensorrt]' on a machine with a CUDA GPU"
@@ -127,6 +127,7 @@ class Backend:
         made.profiling_verbosity = self.module.ProfilingVerbosity.DETAILED
         self._set_flags(made, flags)
         self._set_compute_capabilities(made, compute_capabilities)
+        check_profiles(profiles, {t.name: (tuple(t.shape), t.is_shape_tensor) for t in tensors_in(network)})
         for profile in profiles:
             self._add_profile(builder, network, made, profile)
         return made

@@ -38,7 +38,7 @@ class FakeProfile:
 
     def set_shape(self, name: str, *sizes: Any) -> None:
         self.sizes[name] = ("shape", *sizes)
-        self.refused = sizes[0] == (0,)
+        self.refused = sizes[0] == (0, 0)
 
     def set_shape_input(self, name: str, *sizes: Any) -> None:
         self.sizes[name] = ("values", *sizes)
@@ -49,11 +49,11 @@ class FakeBuilder:
         assert logger.started
         self.logger = logger
         self.network_flags = -1
+        self.inputs: list[Any] = []
 
     def create_network(self, flags: int) -> Any:
         self.network_flags = flags
-        inputs = [SimpleNamespace(name="x", is_shape_tensor=False), SimpleNamespace(name="n", is_shape_tensor=True)]
-        return SimpleNamespace(num_inputs=2, get_input=lambda index: inputs[index])
+        return SimpleNamespace(num_inputs=len(self.inputs), get_input=lambda index: self.inputs[index])
 
     def create_builder_config(self) -> FakeConfig:
         return FakeConfig()

@@ -61,11 +61,17 @@ def test_config_has_exactly_the_flags_that_are_asked_for() -> None:
 def test_profiles_give_shapes_and_for_shape_inputs_values() -> None:
     backend = backend_of(fake_module("11.4.0.106", 0))
     builder = backend.builder(backend.logger([]))
+    builder.inputs = [
+        SimpleNamespace(name="x", shape=(-1, -1), is_shape_tensor=False),
+        SimpleNamespace(name="n", shape=(1,), is_shape_tensor=True),
+    ]
     network = backend.network(builder)
     config = backend.config(builder, network, profiles=[parse_profile("x=1x3:2x3:4x3;n=1:2:4")])
     assert config.profiles == [{"x": ("shape", (1, 3), (2, 3), (4, 3)), "n": ("values", (1,), (2,), (4,))}]
-    with pytest.raises(OptionError, match="refuses the profile x=0:0:0"):
-        backend.config(builder, network, profiles=[parse_profile("x=0")])
+    with pytest.raises(OptionError, match="refuses the profile x=0x0:0x0:0x0"):
+        backend.config(builder, network, profiles=[parse_profile("x=0x0;n=1")])
+    with pytest.raises(OptionError, match="leaves open"):
+        backend.config(builder, network)
 
 
 def without_gpu(logger: Any) -> None:
