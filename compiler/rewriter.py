@@ -15,6 +15,7 @@ from .graph import Graph, Node, Value
 from .inference.engine import infer_node, outermost_reader, refresh
 from .journal import Changes, Fuel, Journal, Rewrite, key_of
 from .model import Model
+from .provenance import origins_of, owners_of
 from .refusal import Refusal
 from .target_operators import objection
 from .tensor import Tensor
@@ -44,6 +45,7 @@ class Rewriter:
         self._swaps: list[tuple[Node, str, str]] = []
         self._narrowed: list[tuple[Node, Narrowing]] = []
         self._names: dict[Value, str] = {}
+        self._renamed: list[tuple[Node, str]] = []
         self._copied: dict[Node, tuple[Node, BodyCopy]] = {}
         self._note = ""
         self.target = "onnx"
@@ -214,6 +216,10 @@ class Rewriter:
         """Change (or with None remove) an attribute of an existing node."""
         self._attributes.append((node, name, value))
 
+    def rename(self, node: Node, hint: str) -> None:
+        """Give an existing node a name that nothing else has, as close to `hint` as can be."""
+        self._renamed.append((node, hint))
+
     def swap_bodies(self, node: Node, one: str, other: str) -> None:
         """Exchange two bodies of an existing node."""
         self._swaps.append((node, one, other))
@@ -234,7 +240,7 @@ class Rewriter:
         if not self._fuel.allows(key_of(self._pass_name, self.anchor), self._journal.count):
             return False
         scope, anchor = self.graph.path, self.anchor.label
-        origins = _origins(self._matched)
+        origins = origins_of(self._matched)
         touched = self._link_new(origins)
         touched.update(self._edit_existing())
         touched.update(self._move_readers())
@@ -244,7 +250,7 @@ class Rewriter:
         alive = [node for node in touched if node.alive]
         # A node made alone was inferred when it was made.
         unsure = [n for n in alive if n.bodies or n not in self._nodes] if len(self._nodes) == 1 else alive
-        self._changes.record([*alive, *refresh(unsure), *_owners(alive)])
+        self._changes.record([*alive, *refresh(unsure), *owners_of(alive)])
         added = tuple((n.op, n.label) for n in self._nodes if n.alive)
         changed = tuple((n.op, n.label) for n in self._edited() if n.alive)
         rewrite = Rewrite(self._journal.count, self._pass_name, anchor, scope, removed, added, changed, self._note)
@@ -310,6 +316,8 @@ class Rewriter:
                 touched[value.producer] = None
         for node, name, attribute in self._attributes:
             node.set_attribute(name, attribute)
+        for node, hint in self._renamed:
+            node.name = self.model.fresh_name(hint)
         for node, one, other in self._swaps:
             node.bodies[one], node.bodies[other] = node.bodies[other], node.bodies[one]
         for node, index in self._dropped:
@@ -318,14 +326,14 @@ class Rewriter:
                 node.outputs.pop()
         for node in self._edited():
             node.trim_inputs()
-            node.origins = _origins([node, *self._matched])
+            node.origins = origins_of([node, *self._matched])
             node.rewritten_by, node.provenance_changed = self._pass_name, True
             touched[node] = None
         return touched
 
     def _edited(self) -> list[Node]:
         edits = [n for n, _, _ in (*self._inputs, *self._attributes, *self._swaps)]
-        return list(dict.fromkeys(edits + [n for n, _ in (*self._dropped, *self._narrowed)]))
+        return list(dict.fromkeys(edits + [n for n, _ in (*self._dropped, *self._narrowed, *self._renamed)]))
 
     def _move_readers(self) -> dict[Node, None]:
         touched: dict[Node, None] = {}
@@ -377,23 +385,3 @@ class Rewriter:
         for value in [*self._constants, *self._replacements]:
             drop_unused_initializer(value)
         return tuple(removed)
-
-
-def _owners(nodes: Sequence[Node]) -> list[Node]:
-    """The nodes in whose bodies these lie, at any depth: what they do has changed."""
-    owners: dict[Node, None] = {}
-    for graph in dict.fromkeys(node.graph for node in nodes):
-        owner = graph.owner
-        while owner is not None and owner not in owners:
-            owners[owner] = None
-            owner = owner.graph.owner
-    return list(owners)
-
-
-def _origins(nodes: Sequence[Node]) -> tuple[str, ...]:
-    """Names of the source nodes that these nodes stand for, each once, in graph order of the matched nodes."""
-    names: dict[str, None] = {}
-    for node in sorted(nodes, key=lambda n: n.order):
-        for name in node.origins or (node.label,):
-            names[name] = None
-    return tuple(names)

@@ -14,6 +14,7 @@ from .assemble_vectors import AssembleVectors
 from .bypass_concats import BypassConcats
 from .compose_layers_through_concat import ComposeLayersThroughConcat
 from .compose_linear_layers import ComposeLinearLayers
+from .compute_integers_in_float import ComputeIntegersInFloat
 from .eliminate_broadcasts import EliminateBroadcasts
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
 from .eliminate_dead_channels import EliminateDeadChannels
@@ -26,9 +27,11 @@ from .eliminate_repeated_operands import EliminateRepeatedOperands
 from .eliminate_units import EliminateUnits
 from .eliminate_unused_outputs import EliminateUnusedOutputs
 from .eliminate_zero_bias import EliminateZeroBias
+from .expand_function_bodies import ExpandFunctionBodies
 from .flatten_variadic import FlattenVariadic
 from .fold_arithmetic_chain import FoldArithmeticChain
 from .fold_constants import FoldConstants
+from .fold_dequantized_constants import FoldDequantizedConstants
 from .fold_gelu_scale import FoldGeluScale
 from .fold_if import FoldIf
 from .fold_sequences import FoldSequences
@@ -36,6 +39,7 @@ from .fold_target_shapes import FoldTargetShapes
 from .fold_view_into_weights import FoldViewIntoWeights
 from .form_batch_norm import FormBatchNorm
 from .form_pointwise_conv import FormPointwiseConv
+from .form_scalar_scales import FormScalarScales
 from .fuse_activation_chain import FuseActivationChain
 from .fuse_activation_into_conv import FuseActivationIntoConv
 from .fuse_added_layers import FuseAddedLayers
@@ -53,12 +57,14 @@ from .fuse_transpose_into_gemm import FuseTransposeIntoGemm
 from .fuse_views import FuseViews
 from .inline_functions import InlineFunctions
 from .lift_pads import LiftPads
+from .lower_ml_operators import LowerMlOperators
 from .merge_constant_operands import MergeConstantOperands
 from .merge_parts import MergeParts
 from .merge_reductions import MergeReductions
 from .merge_siblings import MergeSiblings
 from .merge_slices import MergeSlices
 from .move_scale_into_weights import MoveScaleIntoWeights
+from .name_nodes import NameNodes
 from .prepare_for_tensorrt import PrepareForTensorrt
 from .prune_control_flow import PruneControlFlow
 from .push_reshapes import PushReshapes
@@ -83,6 +89,8 @@ from .recognize_softmax import RecognizeSoftmax
 from .recognize_softplus import RecognizeSoftplus
 from .recognize_space_to_depth import RecognizeSpaceToDepth
 from .recognize_swish import RecognizeSwish
+from .reorder_space_to_depth import ReorderSpaceToDepth
+from .shift_to_int8 import ShiftToInt8
 from .simplify_batch_norm import SimplifyBatchNorm
 from .simplify_casts import SimplifyCasts
 from .simplify_logic import SimplifyLogic
@@ -91,9 +99,23 @@ from .simplify_powers import SimplifyPowers
 from .simplify_reciprocal import SimplifyReciprocal
 from .simplify_shapes import SimplifyShapes
 from .simplify_where import SimplifyWhere
+from .split_quantized_layers import SplitQuantizedLayers
 from .unroll_loop import UnrollLoop
 from .widen_scalars import WidenScalars
+from .write_out_quantization import WriteOutQuantization
 
+# What TensorRT's parser refuses or misreads becomes something that it reads.
+_MADE_LEGAL_FOR_TENSORRT: tuple[type[Pass], ...] = (
+    ExpandFunctionBodies,
+    LowerMlOperators,
+    ReorderSpaceToDepth,
+    SplitQuantizedLayers,
+    ComputeIntegersInFloat,
+    FormScalarScales,
+    ShiftToInt8,
+    FoldDequantizedConstants,
+    WriteOutQuantization,
+)
 _ALL: tuple[type[Pass], ...] = (
     EliminateDeadNodes,
     InlineFunctions,
@@ -178,24 +200,30 @@ _ALL: tuple[type[Pass], ...] = (
     MergeSiblings,
     WidenScalars,
     FuseActivationIntoConv,
+    *_MADE_LEGAL_FOR_TENSORRT,
     PrepareForTensorrt,
+    NameNodes,
     AnalyzeConcats,
 )
-_ONCE = frozenset({EliminateDeadNodes, AnalyzeConcats})
-_FOR_A_TARGET = {"ort": FuseActivationIntoConv, "tensorrt": PrepareForTensorrt}
 
 PASSES: dict[str, type[Pass]] = {kind.name: kind for kind in _ALL}
 
+_LAST = frozenset({FuseActivationIntoConv, PrepareForTensorrt, NameNodes, AnalyzeConcats, *_MADE_LEGAL_FOR_TENSORRT})
 
-def _pipeline(*last: type[Pass]) -> str:
-    """Everything that is exact for every target, until it comes to rest; then the passes for one of them."""
-    repeated = [k for k in _ALL if k not in _ONCE and k not in _FOR_A_TARGET.values()]
-    group = "(" + ",".join(k.name for k in repeated) + ")*"
-    ends = [*(k.name for k in last), EliminateDeadNodes.name, AnalyzeConcats.name]
-    return ",".join([EliminateDeadNodes.name, group, *ends])
+
+def _group(*more: type[Pass]) -> str:
+    """Everything that is exact for every target, after `more`, until it comes to rest."""
+    kinds = [*more, *(kind for kind in _ALL if kind is not EliminateDeadNodes and kind not in _LAST)]
+    return "(" + ",".join(kind.name for kind in kinds) + ")*"
+
+
+def _pipeline(*stages: str) -> str:
+    """Everything that is exact for every target; then the stages for one of them."""
+    return ",".join([EliminateDeadNodes.name, _group(), *stages, EliminateDeadNodes.name, AnalyzeConcats.name])
 
 
 PIPELINES: dict[str, str] = {
     "default": _pipeline(),
-    **{target: _pipeline(kind) for target, kind in _FOR_A_TARGET.items()},
+    "ort": _pipeline(FuseActivationIntoConv.name),
+    "tensorrt": _pipeline(_group(*_MADE_LEGAL_FOR_TENSORRT), PrepareForTensorrt.name, NameNodes.name),
 }

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import ClassVar
 
-import onnx
-from onnx import AttributeProto
-
-from ..compiler.attributes import Attribute, AttributeReference, decode
 from ..compiler.call_order import callees_first
 from ..compiler.graph import Graph, Node
 from ..compiler.graph_pass import Context, Pass
 from ..compiler.model import Model
 from ..compiler.refusal import Refusal
+from .inlining.bodies import bindings, foreign_domains
 from .inlining.handing_over import hand_over
 
 
@@ -66,8 +62,8 @@ class InlineFunctions(Pass):
         imported: dict[str, int] = {}
         committed = False
         try:
-            attributes = _bindings(call, function)
-            imported = _foreign_domains(call.graph, function)
+            attributes = bindings(call, function)
+            imported = foreign_domains(call.graph, function)
             context.model.opsets.update(imported)  # before the new nodes are made, whose versions these are
             if len(call.inputs) > len(function.inputs) or len(call.outputs) > len(function.outputs):
                 rewriter.refuse("the call does not fit the function")
@@ -89,38 +85,3 @@ def _calls(model: Model) -> dict[Graph, list[Node]]:
         if function is not None:
             found.setdefault(function, []).append(node)
     return found
-
-
-def _bindings(call: Node, function: Graph) -> dict[str, Attribute]:
-    """The attributes of the body's nodes that are parameters."""
-    if call.bodies or any(
-        isinstance(value, AttributeReference) and value.proto.type in (AttributeProto.GRAPH, AttributeProto.GRAPHS)
-        for graph in function.nested_graphs() for node in graph for value in node.attributes.values()
-    ):  # fmt: skip
-        raise Refusal("a graph is a parameter of the function")
-    assert function.function_proto is not None
-    defaults = {a.name: decode(a, function.model.folder) for a in function.function_proto.attribute_proto}
-    return {**defaults, **call.attributes}
-
-
-def _foreign_domains(caller: Graph, function: Graph) -> dict[str, int]:
-    """Operator sets that the caller does not import yet; refuses where an operator would mean something else."""
-    foreign: dict[str, int] = {}
-    for graph in function.nested_graphs():
-        for node in graph:
-            mine, theirs = caller.opset(node.domain), graph.opset(node.domain)
-            if mine == theirs:
-                continue
-            if not mine and caller.root.function_opsets is None:
-                foreign[node.domain] = theirs
-            elif not _same_operator(node.op_type, node.domain, mine, theirs):
-                raise Refusal(f"{node.op} is of opset {theirs} in the function and {mine} in the caller")
-    return foreign
-
-
-@cache
-def _same_operator(op_type: str, domain: str, one: int, other: int) -> bool:
-    if not (onnx.defs.has(op_type, one, domain) and onnx.defs.has(op_type, other, domain)):
-        return False
-    versions = {onnx.defs.get_schema(op_type, version, domain).since_version for version in (one, other)}
-    return len(versions) == 1

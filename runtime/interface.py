@@ -100,7 +100,8 @@ def _fix(name: str, declared: TypeProto.Tensor, dims: Dims, bound: dict[str, int
                 f"axis {axis} of input '{name}' is {dim.dim_value} in the model, so it cannot be {wanted}",
                 hint="only dimensions that the model leaves open can be set",
             )
-        if dim.dim_param and bound.setdefault(dim.dim_param, wanted) != wanted:
+        named = dim.dim_param and dim.dim_param not in AS_DECLARED  # exporters call all that they do not know "?"
+        if named and bound.setdefault(dim.dim_param, wanted) != wanted:
             taken = bound[dim.dim_param]
             raise OptionError(f"axis {axis} of input '{name}' cannot be {wanted}: '{dim.dim_param}' is {taken} already")
         _set(dim, wanted)

@@ -39,7 +39,8 @@ _INTEGERS = frozenset(np.dtype(f"{sign}int{bits}") for sign in ("", "u") for bit
 _CHOICES = _INTEGERS | {np.dtype(bool)}
 # Operators on NaN whose specification says nothing and whose kernels differ: recurrent ones clip before they squash
 _UNDEFINED_ON_NAN = frozenset({
-    "ArgMax", "ArgMin", "GRU", "GlobalMaxPool", "Hardmax", "LSTM", "MaxPool", "RNN", "ReduceMax", "ReduceMin", "TopK",
+    "ArgMax", "ArgMin", "DynamicQuantizeLinear", "GRU", "GlobalMaxPool", "Hardmax", "LSTM", "MaxPool", "QuantizeLinear",
+    "RNN", "ReduceMax", "ReduceMin", "TopK",
 })  # fmt: skip
 # Operators whose kernels saturate or wrap, as they like, when a sum of integers overflows
 _SUMS = frozenset({

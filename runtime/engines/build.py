@@ -15,14 +15,16 @@ from typing import Any
 from ...compiler.atomic_files import replace_files
 from ...compiler.errors import BackendError, OptionError, UnsupportedModelError
 from ...compiler.model import Model
+from ...compiler.reading import load
 from ...compiler.tensorrt_limits import double_interface, misread
 from ..optimize import optimize
-from ..options import InputShapes, Names, Progress, byte_count
+from ..options import InputShapes, Names, Progress, byte_count, shape_map
 from ..result import Result
 from .adapter import BACKENDS, INSTALL, Message, cuda_devices
 from .isolation import Crash, run_isolated
 from .profiles import parse_profile
 from .report import report
+from .sizes import fixed_sizes, forget_placeholders
 from .structure import engine_name
 from .worker import PLAN, Answer, Request
 
@@ -72,7 +74,8 @@ def build(
         backend: "tensorrt", "tensorrt-rtx", or "auto": TensorRT where it is installed and a CUDA device answers, else
             TensorRT-RTX, which builds without a GPU.
         compute_capabilities: of the GPUs to build for, e.g. "8.9"; TensorRT-RTX only.
-        profiles: texts like "x=1x3x224x224:8x3x224x224:32x3x224x224", one per profile.
+        profiles: texts like "x=1x3x224x224:8x3x224x224:32x3x224x224", one per profile. What the only one leaves no
+            choice of is fixed in the model.
         tf32: let float32 layers round their factors to TF32.
         timeout: seconds that parsing and building may take. memory: bytes that they may have resident.
         input_shapes, passes, skip, verify, samples, opset: as for `optimize`.
@@ -85,12 +88,12 @@ def build(
     output = Path(output)
     flavor = choose_backend(backend)
     limit = None if memory is None else byte_count("memory", memory)
-    for text in profiles:
-        parse_profile(text)
+    sizes = [parse_profile(text) for text in profiles]
+    shapes = {**fixed_sizes(load(source), sizes), **shape_map(input_shapes)}
     say = progress or (lambda step, share: None)
     started = time.perf_counter()
     result = optimize(
-        source, target="tensorrt", input_shapes=input_shapes, passes=passes, skip=skip, verify=verify, samples=samples,
+        source, target="tensorrt", input_shapes=shapes, passes=passes, skip=skip, verify=verify, samples=samples,
         opset=opset, progress=lambda step, share: say(step, share / 2),
     )  # fmt: skip
     _refuse_misread(result.model, str(source))
@@ -100,6 +103,7 @@ def build(
     with tempfile.TemporaryDirectory(prefix="planish-") as name:
         folder = Path(name)
         say("saving", 0.5)
+        forget_placeholders(result.model)
         result.save(folder / "model.onnx")
         nodes = tuple(engine_name(node) for node in result.model.nodes())
         request = Request(

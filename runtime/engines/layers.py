@@ -16,7 +16,8 @@ from .adapter import Record
 
 _LAYER = re.compile(
     r"Name: (?P<name>.*?), LayerType: (?P<kind>\S+), Inputs: \[(?P<inputs>.*?)\], Constants: \[(?P<constants>.*?)\], "
-    r"Outputs: \[(?P<outputs>.*?)\], TacticName: (?P<tactic>.*?), StreamId: (?P<stream>-?\d+), "
+    r"Outputs: \[(?P<outputs>.*?)\], TacticName: (?P<tactic>.*?), StreamId: (?P<stream>-?\d+)(?:, EventId: \d+)?"
+    r"(?:, JumpTarget\w*: .*?)*, "
     r"Metadata: ?(?P<nodes>.*)",
     re.S,
 )
@@ -30,7 +31,7 @@ _BINDING = re.compile(
     r"Dimensions: \[(?P<shape>[^\]]*)\]"
 )
 _NODE = "[ONNX Layer: "
-_NO_KERNEL = {"signal", "wait", "shape_call"}  # kinds of layers that order streams or compute sizes
+_NO_KERNEL = {"signal", "wait", "shape_call", "cjmp", "jmp"}  # order of streams, sizes, and jumps of loops
 
 
 @dataclass(frozen=True)

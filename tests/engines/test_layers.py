@@ -37,6 +37,22 @@ def test_int8_kernels() -> None:
 
 
 @pytest.mark.parametrize(
+    "kind, more",
+    [
+        ("signal", "EventId: 27, "), ("wait", "EventId: 27, "), ("shape_call", ""),
+        ("cjmp", "JumpTargetThen: __myl_Resh_myl0_7, JumpTargetElse: $$(Unnamed Loop* 0)^2_to_add_myl0_14, "),
+    ],
+)
+def test_steps_between_kernels_are_none(kind: str, more: str) -> None:
+    text = (LOGS / "conv_relu.txt").read_text()
+    tensors = "Inputs: [], Constants: [], Outputs: []"
+    step = f"Name: entry^2_myl0_0, LayerType: {kind}, {tensors}, TacticName: , StreamId: 0, {more}Metadata: "
+    content = read_layers([("VERBOSE", text.replace("Layers:", f"Layers:\n{step}", 1))], ["conv", "relu"])
+    assert [layer.is_kernel for layer in content.layers] == [False, True, True, True]
+    assert content.dtypes() == {"Float": 3}
+
+
+@pytest.mark.parametrize(
     "metadata, nodes, found",
     [
         ("", [], ()),

@@ -1,0 +1,1 @@
+"""What the passes on quantized models share: which numbers a QuantizeLinear or DequantizeLinear works with."""
