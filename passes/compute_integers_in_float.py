@@ -13,6 +13,7 @@ from ..compiler.graph import Node, Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, op
 from ..compiler.rewriter import Rewriter
+from .quantization.whole_numbers import whole_behind
 
 _FLOAT = int(TensorProto.FLOAT)
 _NARROW = {int(TensorProto.INT8), int(TensorProto.UINT8)}
@@ -27,6 +28,7 @@ class ComputeIntegersInFloat(RewritePass):
         q, s, z = DynamicQuantizeLinear(x)
             =>   high = Max(ReduceMax(x), 0); low = Min(ReduceMin(x), 0); s = (high - low) / 255
                  z = Clip(Round(-low / s), 0, 255); q = Clip(Round(x / s) + z, 0, 255)
+        Cast(Cast(q, uint8), float)        =>   q               a whole number from 0 to 255
 
     TensorRT reads none of them. A weight is stored as the float numbers that it stands for. It is part of the pipeline
     `tensorrt`.
@@ -45,10 +47,16 @@ class ComputeIntegersInFloat(RewritePass):
     """
 
     name: ClassVar[str] = "compute-integers-in-float"
-    patterns: ClassVar[tuple[RootPattern, ...]] = (op("MatMulInteger|ConvInteger|DynamicQuantizeLinear"),)
+    patterns: ClassVar[tuple[RootPattern, ...]] = (
+        op("MatMulInteger|ConvInteger|DynamicQuantizeLinear"),
+        op("Cast", op("Cast", shared=True), where=lambda node: node.attributes.get("to") == _FLOAT),
+    )
 
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         node = match.root
+        if node.op == "Cast":
+            rewriter.replace(node.output, _exact_source(node, rewriter))
+            return
         if node.op == "DynamicQuantizeLinear":
             _quantize(node, rewriter)
             return
@@ -58,6 +66,15 @@ class ComputeIntegersInFloat(RewritePass):
         else:
             result = rewriter.op("Conv", operands, node.attributes, name=node.name)
         rewriter.replace(node.output, rewriter.op("Cast", [result], to=int(TensorProto.INT32)))
+
+
+def _exact_source(cast: Node, rewriter: Rewriter) -> Value:
+    """The float numbers that were cast to integers and are now cast back."""
+    integers = cast.inputs[0]
+    source = None if integers is None else whole_behind(integers)
+    if source is None:
+        rewriter.refuse("")
+    return source
 
 
 def _whole(node: Node, index: int, rewriter: Rewriter) -> Value:
@@ -96,31 +113,8 @@ def _spread(zeros: np.ndarray, rank: int, node: Node, index: int, rewriter: Rewr
 
 
 def _in_float(value: Value, rewriter: Rewriter) -> Value:
-    """The numbers of an integer tensor in float: what was cast to integers, where it holds whole numbers anyway."""
-    cast = value.producer
-    limited = None if cast is None or cast.op != "Cast" else cast.inputs[0]
-    if limited is not None and limited.dtype == _FLOAT and _is_limited(limited.producer):
-        return limited
-    return rewriter.op("Cast", [value], to=_FLOAT)
-
-
-def _is_limited(clip: Node | None) -> bool:
-    """Whether a node gives whole numbers from 0 to 255: Clip of a rounded number, or of one and another."""
-    if clip is None or clip.op != "Clip" or len(clip.inputs) != 3:
-        return False
-    limits = [None if value is None or value.constant is None else value.constant.numpy() for value in clip.inputs[1:]]
-    if any(limit is None or limit.size != 1 for limit in limits) or [float(limit) for limit in limits] != [0.0, 255.0]:  # type: ignore[arg-type]
-        return False
-    return _is_whole(clip.inputs[0]) or _adds_whole(clip.inputs[0])
-
-
-def _is_whole(value: Value | None) -> bool:
-    return value is not None and value.producer is not None and value.producer.op in ("Round", "Clip")
-
-
-def _adds_whole(value: Value | None) -> bool:
-    node = None if value is None else value.producer
-    return node is not None and node.op == "Add" and all(_is_whole(operand) for operand in node.inputs)
+    """The numbers of an integer tensor in float."""
+    return whole_behind(value) or rewriter.op("Cast", [value], to=_FLOAT)
 
 
 def _quantize(node: Node, rewriter: Rewriter) -> None:

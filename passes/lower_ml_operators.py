@@ -27,7 +27,7 @@ class LowerMlOperators(RewritePass):
 
     Legal when
         The operator set is 7 or later. Scaler: x is float32, offset and scale have one number, or one for each column.
-        ArrayFeatureExtractor: the indices are int64, and x has at least two axes (one of a single axis gets another).
+        ArrayFeatureExtractor: the indices are int64, and it is known how many axes x has; of a single one comes a row.
 
     Pays when
         Always: the model could not be built.
@@ -64,9 +64,11 @@ class LowerMlOperators(RewritePass):
         x, indices = node.inputs[0], node.inputs[1]
         if x is None or indices is None or indices.dtype != int(TensorProto.INT64):
             rewriter.refuse("the indices are not int64")
-        if x.rank is None or x.rank < 2:
-            rewriter.refuse("the input has less than two axes, or it is not known how many")
-        flat = indices if indices.rank == 1 else rewriter.op("Reshape", [indices, rewriter.ints([-1], "flat")])
+        if not x.rank:
+            rewriter.refuse("it is not known how many axes the input has")
+        form = [1, -1] if x.rank == 1 else [-1]  # of a vector comes a row
+        fits = indices.rank == len(form) and (x.rank > 1 or (indices.shape or (0,))[0] == 1)
+        flat = indices if fits else rewriter.op("Reshape", [indices, rewriter.ints(form, "flat")])
         rewriter.replace(node.output, rewriter.op("Gather", [x, flat], axis=x.rank - 1, name=node.name))
 
 

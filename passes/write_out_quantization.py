@@ -11,7 +11,8 @@ from ..compiler.graph import Value
 from ..compiler.graph_pass import RewritePass
 from ..compiler.pattern import Match, RootPattern, any_, op
 from ..compiler.rewriter import Rewriter
-from .quantization.linear import RANGES, Linear, along_axis, as_float, clipped, linear
+from .quantization.linear import Linear, along_axis, as_float, clipped, linear
+from .quantization.whole_numbers import RANGES
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ def _fix(name: str, declared: TypeProto.Tensor, dims: Dims, bound: dict[str, int
     for axis, (dim, wanted) in enumerate(zip(old, dims)):
         if wanted in AS_DECLARED:
             continue
-        if dim.HasField("dim_value") and dim.dim_value != wanted:
+        if dim.HasField("dim_value") and dim.dim_value != wanted and dim.dim_value >= 0:
             raise OptionError(
                 f"axis {axis} of input '{name}' is {dim.dim_value} in the model, so it cannot be {wanted}",
                 hint="only dimensions that the model leaves open can be set",

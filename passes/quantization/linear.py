@@ -12,9 +12,7 @@ from ...compiler import dtypes
 from ...compiler.graph import Node, Value
 from ...compiler.refusal import Refusal
 from ...compiler.rewriter import Rewriter
-
-RANGES = {TensorProto.INT8: (-128, 127), TensorProto.UINT8: (0, 255), TensorProto.INT16: (-32768, 32767),
-          TensorProto.UINT16: (0, 65535)}  # fmt: skip
+from .whole_numbers import whole_behind
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def as_float(value: Value, rewriter: Rewriter) -> Value:
     """The numbers of an integer tensor as float32."""
     if value.constant is not None:
         return rewriter.constant(value.constant.numpy().astype(np.float32), value.name)
-    return rewriter.op("Cast", [value], to=int(TensorProto.FLOAT))
+    return whole_behind(value) or rewriter.op("Cast", [value], to=int(TensorProto.FLOAT))
 
 
 def clipped(value: Value, limits: Sequence[Value], rewriter: Rewriter) -> Value:

@@ -13,6 +13,7 @@ from ..tables import console
 from .adapter import BACKENDS
 from .build import Refused, build
 from .build_tables import kernel_table, left_over, summary
+from .ep_context import save_ep_context
 
 _FILE = click.Path(path_type=Path)
 DIFFERENT = 6  # exit status, as of a result that computes something else
@@ -40,6 +41,8 @@ DIFFERENT = 6  # exit status, as of a result that computes something else
 @click.option("--samples", type=_FILE, metavar="FILE.npz", help="Real inputs for the comparison.")
 @click.option("--verify", type=click.Choice(VERIFY), default="final", show_default=True,
               help="Compare the optimized model with the original, as for optimize.")
+@click.option("--ep-context", metavar="OUT.onnx", type=_FILE, help="Experimental: also write an ONNX model with the "
+              "engine inside, for ONNX Runtime's provider of TensorRT-RTX.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON instead of tables.")
 @click.option("--layers", is_flag=True, help="Print the kernels of the engine too, as inspect does.")
 @click.option("--quiet", "-q", is_flag=True, help="Print nothing but errors.")
@@ -47,7 +50,7 @@ DIFFERENT = 6  # exit status, as of a result that computes something else
 @click.option("--debug", is_flag=True, expose_value=False, help="Print the traceback of a failure.")
 def build_engine(
     source: Path, output: Path | None, skip: tuple[str, ...], compute_capabilities: tuple[str, ...], as_json: bool,
-    layers: bool, quiet: bool, show_progress: bool | None, **options: object,
+    layers: bool, quiet: bool, show_progress: bool | None, ep_context: Path | None, **options: object,
 ) -> int:  # fmt: skip
     """Optimize IN.onnx for TensorRT, build an engine of it, and report what each node became.
 
@@ -64,6 +67,8 @@ def build_engine(
             for problem in refused.problems:
                 click.echo(f"node {problem.node}: {problem} ({problem.code})", err=True)
             raise
+    if ep_context is not None:
+        save_ep_context(made.plan, made.report, ep_context)
     if as_json:
         click.echo(json.dumps(made.report, indent=1))
     elif not quiet:

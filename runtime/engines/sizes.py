@@ -21,7 +21,7 @@ def fixed_sizes(model: Model, profiles: Sequence[Profile]) -> dict[str, Dims]:
     for value in model.graph.inputs:
         dims = _declared(value)
         lowest, _, highest = profile.get(value.name, ((), (), ()))
-        is_open = any(dim.WhichOneof("value") != "dim_value" for dim in dims)
+        is_open = any(dim.WhichOneof("value") != "dim_value" or dim.dim_value < 0 for dim in dims)
         if value.tensor is None and is_open and len(dims) == len(lowest):  # else it says the values of a shape
             found[value.name] = tuple(low if low == high else "?" for low, high in zip(lowest, highest))
     return found
@@ -30,15 +30,20 @@ def fixed_sizes(model: Model, profiles: Sequence[Profile]) -> dict[str, Dims]:
 def forget_placeholders(model: Model) -> None:
     """Take names from dimensions of inputs that are none: equal ones would have to be of equal size in the engine."""
     for value in model.graph.inputs:
-        if any(d.WhichOneof("value") == "dim_param" and d.dim_param in _PLACEHOLDERS for d in _declared(value)):
+        if any(map(_is_placeholder, _declared(value))):
             assert value.declared is not None
             declared = TypeProto()
             declared.CopyFrom(value.declared)
             for dim in declared.tensor_type.shape.dim:
-                if dim.WhichOneof("value") == "dim_param" and dim.dim_param in _PLACEHOLDERS:
+                if _is_placeholder(dim):
                     dim.ClearField("value")
             value.redeclare(declared)
 
 
 def _declared(value: Value) -> list[TensorShapeProto.Dimension]:
     return [] if value.declared is None else list(value.declared.tensor_type.shape.dim)
+
+
+def _is_placeholder(dim: TensorShapeProto.Dimension) -> bool:
+    kind = dim.WhichOneof("value")
+    return (kind == "dim_param" and dim.dim_param in _PLACEHOLDERS) or (kind == "dim_value" and dim.dim_value < 0)

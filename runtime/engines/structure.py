@@ -16,7 +16,7 @@ from ...compiler import dtypes
 from ...compiler.graph import Node, Value
 from ...compiler.model import Model
 
-_ENGINE_DTYPES = {
+ENGINE_DTYPES = {
     "Float": TensorProto.FLOAT, "Half": TensorProto.FLOAT16, "BFloat16": TensorProto.BFLOAT16,
     "Int8": TensorProto.INT8, "UInt8": TensorProto.UINT8, "Int32": TensorProto.INT32, "Int64": TensorProto.INT64,
     "Bool": TensorProto.BOOL, "FP8": TensorProto.FLOAT8E4M3FN, "Int4": TensorProto.INT4,
@@ -85,7 +85,7 @@ def _interface(mode: str, values: Sequence[Value], bindings: dict[str, tuple[str
         return
     for value in values:
         _, dtype, shape = bindings[value.name]
-        if _ENGINE_DTYPES.get(dtype) != value.dtype:
+        if ENGINE_DTYPES.get(dtype) != value.dtype:
             yield f"{mode.lower()} {value.name} is {dtype} in the engine, {dtypes.name_of(value.dtype)} in the model"
         if value.shape is not None and not _shapes_agree(value.shape, shape):
             yield f"{mode.lower()} {value.name} has the shape {shape} in the engine, {list(value.shape)} in the model"
