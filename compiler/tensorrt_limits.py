@@ -17,7 +17,8 @@ from .model import Model
 from .target_operators import NOT_READ_BY_TENSORRT
 
 _QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
-MISREAD_BY_TENSORRT = frozenset({"SpaceToDepth", "Trilu"}) | _QUANTIZING
+_DOUBLE = int(TensorProto.DOUBLE)
+OPSETS_TRIED = (7, 28)  # from the first with broadcasting by shape to the last whose operators were tried
 
 
 def misread(node: Node) -> str:
@@ -30,7 +31,18 @@ def misread(node: Node) -> str:
         return "TensorRT quantizes to int8 where the model says uint8"
     if node.op in _QUANTIZING and any(value is not None and value.constant is None for value in node.inputs[1:]):
         return f"TensorRT needs constant scales, those of this {node.op} are computed or given by the caller"
+    if any(value is not None and value.dtype == _DOUBLE for value in (*node.inputs, *node.outputs)):
+        return f"TensorRT computes this {node.op} in float32, the model says float64"
     return ""
+
+
+def untried_opset(model: Model) -> str:
+    """Why the operators of the model may mean something else to the parser, which checks no version; "" if not."""
+    version = model.opsets.get("", 0)
+    first, last = OPSETS_TRIED
+    if first <= version <= last:
+        return ""
+    return f"the parser has been tried with the opsets from {first} to {last}, the model has {version}"
 
 
 def unread(node: Node) -> str:

@@ -14,6 +14,7 @@ from .assemble_vectors import AssembleVectors
 from .bypass_concats import BypassConcats
 from .compose_layers_through_concat import ComposeLayersThroughConcat
 from .compose_linear_layers import ComposeLinearLayers
+from .compute_doubles_in_float import ComputeDoublesInFloat
 from .compute_integers_in_float import ComputeIntegersInFloat
 from .eliminate_broadcasts import EliminateBroadcasts
 from .eliminate_common_subexpressions import EliminateCommonSubexpressions
@@ -111,6 +112,7 @@ _MADE_LEGAL_FOR_TENSORRT: tuple[type[Pass], ...] = (
     ReorderSpaceToDepth,
     SplitQuantizedLayers,
     ComputeIntegersInFloat,
+    ComputeDoublesInFloat,
     FormScalarScales,
     ShiftToInt8,
     FoldDequantizedConstants,

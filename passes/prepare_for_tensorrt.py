@@ -8,8 +8,7 @@ from typing import ClassVar
 from ..compiler.graph_pass import Context, RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from ..compiler.target_operators import NOT_READ_BY_TENSORRT
-from ..compiler.tensorrt_limits import MISREAD_BY_TENSORRT, misread, unread
+from ..compiler.tensorrt_limits import misread, unread
 
 
 @dataclass(frozen=True)
@@ -42,7 +41,7 @@ class PrepareForTensorrt(RewritePass):
         super().run(context, since)
         if context.target != "tensorrt":
             return
-        for node in context.nodes_of(NOT_READ_BY_TENSORRT | MISREAD_BY_TENSORRT):
+        for node in context.model.nodes():
             text = unread(node) or misread(node)
             if text:
                 context.remark("analysis", self.name, node, text)

@@ -16,7 +16,7 @@ from ...compiler.atomic_files import replace_files
 from ...compiler.errors import BackendError, OptionError, UnsupportedModelError
 from ...compiler.model import Model
 from ...compiler.reading import load
-from ...compiler.tensorrt_limits import double_interface, misread
+from ...compiler.tensorrt_limits import double_interface, misread, untried_opset
 from ..optimize import optimize
 from ..options import InputShapes, Names, Progress, byte_count, shape_map
 from ..result import Result
@@ -136,6 +136,9 @@ def choose_backend(name: str) -> str:
 
 def _refuse_misread(model: Model, source: str) -> None:
     """Refuse what the parser would silently turn into something else, or that would break it."""
+    untried = untried_opset(model)
+    if untried:
+        raise UnsupportedModelError(f"{source}: {untried}", hint="convert it with --opset 17, for example")
     problems = [
         Message("error", index, engine_name(node), node.op, "MISREAD", text)
         for index, node in enumerate(model.nodes())

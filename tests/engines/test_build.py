@@ -16,7 +16,7 @@ import onnx.parser
 import pytest
 from engines.rtx import needs_rtx
 
-from planish.compiler.errors import BackendError, ModelError, OptionError
+from planish.compiler.errors import BackendError, ModelError, OptionError, UnsupportedModelError
 from planish.models import trained
 from planish.runtime.command_line import run
 from planish.runtime.engines.build import Build, Refused, build, choose_backend, report_file
@@ -126,8 +126,36 @@ def test_scales_that_are_not_known_are_refused_before_they_break_the_parser(tmp_
 @needs_rtx
 def test_float64_inputs_and_outputs_are_refused(tmp_path: Path) -> None:
     path = model(tmp_path, "g (double[4] x) => (double[4] y) { y = Relu (x) }")
-    with pytest.raises(Refused, match="x is double, which TensorRT computes in float32; y is"):
+    with pytest.raises(Refused, match="computes this Relu in float32, the model says float64; x is double, which"):
         build(path, tmp_path / "model.plan", backend="tensorrt-rtx")
+
+
+@needs_rtx
+def test_float64_in_between_is_computed_in_float32_and_compared(tmp_path: Path) -> None:
+    text = """
+        g (float[4] x) => (float[4] y) {
+            d = Cast <to = 11> (x)
+            e = Tanh (d)
+            y = Cast <to = 1> (e)
+        }"""
+    made = build(model(tmp_path, text), tmp_path / "model.plan")
+    assert made.proven and [entry["op"] for entry in made.report["nodes"].values()] == ["Tanh"]
+    with pytest.raises(Refused, match="computes this Cast in float32, the model says float64"):
+        build(tmp_path / "model.onnx", tmp_path / "model.plan", skip="compute-doubles-in-float")
+
+
+@needs_rtx
+@pytest.mark.parametrize("opset, refused", [(6, True), (7, False), (99, True)])
+def test_operators_of_opsets_that_were_not_tried_are_refused(tmp_path: Path, opset: int, refused: bool) -> None:
+    path = model(tmp_path, "g (float[4] x) => (float[4] y) { y = Relu (x) }")
+    proto = onnx.load(path)
+    proto.opset_import[0].version = opset
+    onnx.save(proto, path)
+    if refused:
+        with pytest.raises(UnsupportedModelError, match=f"from 7 to 28, the model has {opset}"):
+            build(path, tmp_path / "model.plan", verify="off")
+    else:
+        assert build(path, tmp_path / "model.plan", verify="off").proven
 
 
 @needs_rtx
