@@ -12,7 +12,7 @@ from onnx import TensorProto
 
 from ..compiler import dtypes
 from ..compiler.graph import Node, Value
-from ..compiler.graph_pass import Context, Effect, RewritePass
+from ..compiler.graph_pass import Context, RewritePass
 from ..compiler.pattern import Match, RootPattern, op
 from ..compiler.rewriter import Rewriter
 

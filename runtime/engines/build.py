@@ -8,7 +8,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,19 @@ from ...compiler.errors import BackendError, OptionError, UnsupportedModelError
 from ...compiler.model import Model
 from ...compiler.reading import load
 from ...compiler.tensorrt_limits import double_interface, misread, untried_opset
+from ..account import parity_account
 from ..optimize import optimize
-from ..options import InputShapes, Names, Progress, byte_count, shape_map
+from ..options import InputShapes, Names, Progress, byte_count, name_list, shape_map
+from ..parity import Reference
 from ..result import Result
 from .adapter import BACKENDS, INSTALL, Message, cuda_devices
 from .isolation import Crash, run_isolated
+from .partition import Partition
 from .profiles import parse_profile
 from .report import report
 from .sizes import fixed_sizes, forget_placeholders
 from .structure import engine_name
-from .worker import PLAN, Answer, Request
+from .worker import LIFTED, PLAN, Answer, Request
 
 _CHUNK = 1 << 22
 _SHOWN = 5  # refused nodes in the line of an error
@@ -86,36 +89,73 @@ def build(
         PlanishError: bad options, a broken model, or a result of the optimizer that is wrong.
     """
     output = Path(output)
-    flavor = choose_backend(backend)
-    limit = None if memory is None else byte_count("memory", memory)
-    sizes = [parse_profile(text) for text in profiles]
-    shapes = {**fixed_sizes(load(source), sizes), **shape_map(input_shapes)}
     say = progress or (lambda step, share: None)
     started = time.perf_counter()
-    result = optimize(
-        source, target="tensorrt", input_shapes=shapes, passes=passes, skip=skip, verify=verify, samples=samples,
-        opset=opset, progress=lambda step, share: say(step, share / 2),
+    result, request = _prepare(
+        source, backend, compute_capabilities, profiles, tf32, say, input_shapes=input_shapes, passes=passes,
+        skip=skip, verify=verify, samples=samples, opset=opset,
     )  # fmt: skip
     _refuse_misread(result.model, str(source))
-    optimized_in = time.perf_counter() - started
-    capabilities = tuple(compute_capabilities.split(",") if isinstance(compute_capabilities, str) else
-                         compute_capabilities)  # fmt: skip
+    seconds = time.perf_counter() - started
+    limit = None if memory is None else byte_count("memory", memory)
     with tempfile.TemporaryDirectory(prefix="planish-") as name:
         folder = Path(name)
         say("saving", 0.5)
-        forget_placeholders(result.model)
         result.save(folder / "model.onnx")
-        nodes = tuple(engine_name(node) for node in result.model.nodes())
-        request = Request(
-            str(folder / "model.onnx"), nodes, flavor, tuple(filter(None, capabilities)), tuple(profiles),
-            ("TF32",) if tf32 else (),
-        )  # fmt: skip
+        request = replace(request, model=str(folder / "model.onnx"), lift=verify != "off")
         say("parsing and building", 0.6)
         answer = _isolated(request, folder, str(source), timeout, limit)
-        made = report(result, request, answer, source=str(source), plan=_measure(folder / PLAN), seconds=optimized_in)
+        say("comparing the network", 0.9)
+        lowering = _check_lowering(folder, answer, Path(samples) if samples is not None else None)
+        plan = _measure(folder / PLAN)
+        made = report(result, request, answer, lowering, source=str(source), plan=plan, seconds=seconds)
         say("writing", 1.0)
         _write(output, folder / PLAN, made)
     return Build(output, report_file(output), made, result)
+
+
+def build_parts(
+    source: str | Path, folder: str | Path, *, timeout: float | None = 1800.0, memory: int | str | None = None,
+    backend: str = "auto", compute_capabilities: Names = (), profiles: Sequence[str] = (), tf32: bool = False,
+    progress: Progress | None = None, **options: Any,
+) -> dict[str, Any]:  # fmt: skip
+    """Cut a model into what TensorRT takes and the rest, and write both into a new folder; returns its manifest.
+
+    `planish.runtime.engines.chain.Chain` runs the parts one after the other.
+
+    Args:
+        folder: to be made; it gets a manifest, an ONNX model for every part, and an engine for those of TensorRT.
+        timeout, memory: of every part. The other arguments and `options` are those of `build`.
+
+    Raises:
+        UnsupportedModelError: TensorRT takes nothing of the model that is worth an engine.
+        PlanishError: as `build`.
+    """
+    say = progress or (lambda step, share: None)
+    result, request = _prepare(source, backend, compute_capabilities, profiles, tf32, say, **options)
+    limit = None if memory is None else byte_count("memory", memory)
+    say("cutting and building", 0.6)
+    return Partition(result, request, timeout, limit).write(Path(source), Path(folder))
+
+
+def _prepare(
+    source: str | Path, backend: str, compute_capabilities: Names, profiles: Sequence[str], tf32: bool, say: Progress,
+    *, input_shapes: InputShapes = (), **options: Any,
+) -> tuple[Result, Request]:  # fmt: skip
+    """The model as it is built, and what to ask of the library."""
+    flavor = choose_backend(backend)
+    sizes = [parse_profile(text) for text in profiles]
+    shapes = {**fixed_sizes(load(source), sizes), **shape_map(input_shapes)}
+    result = optimize(
+        source, target="tensorrt", input_shapes=shapes, progress=lambda step, share: say(step, share / 2), **options
+    )
+    untried = untried_opset(result.model)
+    if untried:
+        raise UnsupportedModelError(f"{source}: {untried}", hint="convert it with --opset 17, for example")
+    forget_placeholders(result.model)
+    nodes = tuple(engine_name(node) for node in result.model.nodes())
+    capabilities = name_list("compute_capabilities", compute_capabilities)
+    return result, Request("", nodes, flavor, capabilities, tuple(profiles), ("TF32",) if tf32 else ())
 
 
 def choose_backend(name: str) -> str:
@@ -136,9 +176,6 @@ def choose_backend(name: str) -> str:
 
 def _refuse_misread(model: Model, source: str) -> None:
     """Refuse what the parser would silently turn into something else, or that would break it."""
-    untried = untried_opset(model)
-    if untried:
-        raise UnsupportedModelError(f"{source}: {untried}", hint="convert it with --opset 17, for example")
     problems = [
         Message("error", index, engine_name(node), node.op, "MISREAD", text)
         for index, node in enumerate(model.nodes())
@@ -147,6 +184,14 @@ def _refuse_misread(model: Model, source: str) -> None:
     problems += [Message("error", -1, "", "", "MISREAD", text) for text in double_interface(model)]
     if problems:
         raise _refused("TensorRT would compute something else than", source, problems)
+
+
+def _check_lowering(folder: Path, answer: Answer, samples: Path | None) -> dict[str, Any]:
+    """Level 2 of the proof: what the parser made of the optimized model, in ONNX Runtime."""
+    if answer.not_lifted:
+        return {"status": "not-run", "reason": f"the network cannot be read back: {answer.not_lifted}"}
+    report = Reference(folder / "model.onnx", samples=samples).compare(folder / LIFTED)
+    return parity_account(report) or {}
 
 
 def _isolated(request: Request, folder: Path, source: str, timeout: float | None, memory: int | None) -> Answer:

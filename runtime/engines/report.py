@@ -13,7 +13,7 @@
     bindings        {name: [Input or Output, dtype, shape]}
     bytes           {source, model, plan}
     sha256          of the plan; two builds of one model may differ in a byte
-    seconds         {optimize, parse, build}
+    seconds         {optimize, parse, lift, build}
     parity          {L1, L2, L3, L4}, each with a status of its own
     executed        whether the engine has been run: false where it was only built
 """
@@ -30,14 +30,14 @@ from .structure import check_structure, fates
 from .worker import Answer, Request
 
 SCHEMA = 1
-NOT_LIFTED = "the network was not read back"
 NO_DEVICE = "no CUDA device"
 
 
 def report(
-    result: Result, request: Request, answer: Answer, *, source: str, plan: dict[str, Any], seconds: float
-) -> dict[str, Any]:
-    """Everything that is known of a build."""
+    result: Result, request: Request, answer: Answer, lowering: dict[str, Any], *, source: str, plan: dict[str, Any],
+    seconds: float,
+) -> dict[str, Any]:  # fmt: skip
+    """Everything that is known of a build; `lowering` is level 2 of the proof."""
     nodes = fates(result.model, answer.network, answer.engine)
     structure = check_structure(result.model, answer.bindings, nodes, answer.engine)
     return {
@@ -71,7 +71,7 @@ def report(
         "seconds": {"optimize": seconds, **answer.seconds},
         "parity": {
             "L1": parity_account(result.parity) or {"status": "not-run", "reason": "verify is off"},
-            "L2": {"status": "not-run", "reason": NOT_LIFTED},
+            "L2": lowering,
             "L3": structure,
             "L4": {"status": "not-run", "reason": NO_DEVICE},
         },

@@ -12,20 +12,27 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import onnx
+
 from ...compiler import errors
-from ...compiler.errors import BackendError, PlanishError
+from ...compiler.errors import BackendError, PlanishError, UnsupportedModelError
+from ..lifting.lifting import lift
 from .adapter import Backend, Message, ParsedNetwork, enum_name, load_backend, mark_attention_decomposable, parse
 from .isolation import end_with_parent, enter_stage
 from .layers import nodes_in, read_layers
 from .profiles import parse_profile
 
-REQUEST, ANSWER, PLAN = "request.json", "answer.json", "engine.plan"
+REQUEST, ANSWER, PLAN, LIFTED = "request.json", "answer.json", "engine.plan", "lifted.onnx"
+_BIGGEST_PROTO = 1 << 30  # bytes, above which weights go to a file of their own
 _SHOWN = 3  # messages of the builder in an error
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to build. model: path of the ONNX file. nodes: names of its nodes. profiles: as on the command line."""
+    """What to build. model: path of the ONNX file. nodes: names of its nodes. profiles: as on the command line.
+
+    lift: whether to write what the parser made as an ONNX model again.
+    """
 
     model: str
     nodes: tuple[str, ...]
@@ -33,6 +40,7 @@ class Request:
     compute_capabilities: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    lift: bool = False
 
     def write(self, folder: Path) -> None:
         (folder / REQUEST).write_text(json.dumps(asdict(self)), encoding="utf-8")
@@ -44,7 +52,7 @@ class Answer:
 
     taken: whether the parser took the model. messages: of the parser, then warnings of the builder. network, engine:
     layers as plain data. bindings: name -> (Input or Output, dtype, shape). kernels, roles: how many kernels read which
-    element type, and play which role.
+    element type, and play which role. not_lifted: why the network was not written as an ONNX model, "" if it was.
     """
 
     backend: str = ""
@@ -57,6 +65,7 @@ class Answer:
     kernels: dict[str, int] = field(default_factory=dict)
     roles: dict[str, int] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    not_lifted: str = "it was not asked for"
     error: tuple[str, str, str] | None = None
 
     @classmethod
@@ -98,6 +107,11 @@ def _work(request: Request, folder: Path, answer: Answer) -> None:
         return
     nodes = frozenset(request.nodes)
     answer.network = network_layers(parsed, nodes)
+    if request.lift:
+        enter_stage(folder, "reading back the network of")
+        started = time.perf_counter()
+        answer.not_lifted = _lift(parsed, folder / LIFTED)
+        answer.seconds["lift"] = time.perf_counter() - started
     _build(request, parsed, folder, answer)
     content = read_layers(parsed.records, nodes)
     answer.engine = [{**asdict(layer), "role": layer.role, "is_kernel": layer.is_kernel} for layer in content.layers]
@@ -125,6 +139,16 @@ def _build(request: Request, parsed: ParsedNetwork, folder: Path, answer: Answer
         reason = "; ".join(failures[:_SHOWN]) or "it does not say why"
         raise BackendError(f"{backend.flavor} builds no engine: {reason}")
     (folder / PLAN).write_bytes(memoryview(plan))
+
+
+def _lift(parsed: ParsedNetwork, path: Path) -> str:
+    """Write the network as an ONNX model; why it cannot be, "" if it was."""
+    try:
+        model = lift(parsed.network, parsed.backend.module).model
+    except UnsupportedModelError as error:
+        return error.what
+    onnx.save(model, path, save_as_external_data=model.ByteSize() > _BIGGEST_PROTO)
+    return ""
 
 
 def network_layers(parsed: ParsedNetwork, nodes: frozenset[str]) -> list[dict[str, Any]]:

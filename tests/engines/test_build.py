@@ -48,6 +48,7 @@ def test_a_trained_model_builds_with_levels_of_proof(digits: Build) -> None:
     made = digits.report
     assert digits.proven and digits.plan.stat().st_size == made["bytes"]["plan"] > 10_000
     assert made["parity"]["L1"]["status"] == "proven" and made["parity"]["L3"]["status"] == "passed"
+    assert made["parity"]["L2"]["status"] == "proven" and made["parity"]["L2"]["worst"] < 1e-5
     assert made["parity"]["L4"] == {"status": "not-run", "reason": "no CUDA device"} and made["executed"] is False
     assert made["backend"]["strongly_typed"] and made["backend"]["flags"] == []
     assert len(made["backend"]["profiles"]) == 2
@@ -57,7 +58,36 @@ def test_a_trained_model_builds_with_levels_of_proof(digits: Build) -> None:
     assert conv["inputs"][0]["shape"] == [-1, 1, 8, 8] and conv["inputs"][0]["dtype"] == "Float"
     assert all(entry["fate"] != "lost" for entry in made["nodes"].values())
     assert "stem.bn" in {name for entry in made["nodes"].values() for name in entry["origins"]}
-    assert set(made["seconds"]) == {"optimize", "parse", "build"}
+    assert set(made["seconds"]) == {"optimize", "parse", "lift", "build"}
+
+
+@needs_rtx
+def test_a_network_that_cannot_be_read_back_is_no_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lift is replaced by one that does not know a layer, in the process that would have used it."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import sys\n"
+        "if 'planish.runtime.engines.worker' in sys.orig_argv:\n"
+        "    from planish.compiler.errors import UnsupportedModelError\n"
+        "    from planish.runtime.lifting import lifting\n"
+        "    def lift(network, module): raise UnsupportedModelError('there is no counterpart of MOE')\n"
+        "    lifting.lift = lift\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    made = build(trained("tumours_mlp"), tmp_path / "m.plan", profiles=["measurements=1x30"])
+    reason = "the network cannot be read back: there is no counterpart of MOE"
+    assert made.report["parity"]["L2"] == {"status": "not-run", "reason": reason} and made.proven
+
+
+@needs_rtx
+def test_what_the_parser_made_of_a_model_is_compared_with_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trilu without the attribute is read as the lower triangle; what refuses it is switched off here."""
+    path = model(tmp_path, "g (float[4,4] x) => (float[4,4] y) { y = Trilu (x) }")
+    monkeypatch.setattr("planish.runtime.engines.build.misread", lambda node: "")
+    wrong = build(path, tmp_path / "model.plan", passes="")
+    assert wrong.report["parity"]["L1"]["status"] == "proven" and not wrong.proven
+    lowering = wrong.report["parity"]["L2"]
+    assert lowering["status"] == "mismatch" and "output 'y'" in lowering["reason"]
+    assert build(path, tmp_path / "model.plan").proven
 
 
 @needs_rtx
