@@ -103,6 +103,8 @@ from .simplify_where import SimplifyWhere
 from .split_quantized_layers import SplitQuantizedLayers
 from .unroll_loop import UnrollLoop
 from .widen_scalars import WidenScalars
+from .widen_vector_products import WidenVectorProducts
+from .write_out_dilated_pooling import WriteOutDilatedPooling
 from .write_out_quantization import WriteOutQuantization
 
 # What TensorRT's parser refuses or misreads becomes something that it reads.
@@ -110,6 +112,8 @@ _MADE_LEGAL_FOR_TENSORRT: tuple[type[Pass], ...] = (
     ExpandFunctionBodies,
     LowerMlOperators,
     ReorderSpaceToDepth,
+    WriteOutDilatedPooling,
+    WidenVectorProducts,
     SplitQuantizedLayers,
     ComputeIntegersInFloat,
     ComputeDoublesInFloat,

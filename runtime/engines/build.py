@@ -18,6 +18,7 @@ from ...compiler.model import Model
 from ...compiler.reading import load
 from ...compiler.tensorrt_limits import double_interface, misread, untried_opset
 from ..account import parity_account
+from ..lifting.lowering import compare_network
 from ..optimize import optimize
 from ..options import InputShapes, Names, Progress, byte_count, name_list, shape_map
 from ..parity import Reference
@@ -190,8 +191,8 @@ def _check_lowering(folder: Path, answer: Answer, samples: Path | None) -> dict[
     """Level 2 of the proof: what the parser made of the optimized model, in ONNX Runtime."""
     if answer.not_lifted:
         return {"status": "not-run", "reason": f"the network cannot be read back: {answer.not_lifted}"}
-    report = Reference(folder / "model.onnx", samples=samples).compare(folder / LIFTED)
-    return parity_account(report) or {}
+    reference = Reference(folder / "model.onnx", samples=samples)
+    return parity_account(compare_network(reference, folder / LIFTED)) or {}
 
 
 def _isolated(request: Request, folder: Path, source: str, timeout: float | None, memory: int | None) -> Answer:
