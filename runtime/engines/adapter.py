@@ -23,6 +23,7 @@ from .profiles import Profile, check_profiles
 
 BACKENDS = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}  # flavor -> Python module
 INSTALL = "pip install 'planish[tensorrt-rtx]' (any machine), or 'planish[tensorrt]' on a machine with a CUDA GPU"
+_PARSED = re.compile(r"Parsing node: (?P<name>.*) \[(?P<op>\w+)\]")
 _NEEDED = ("Builder", "OnnxParser", "Logger", "NetworkDefinitionCreationFlag")
 
 
@@ -266,7 +267,7 @@ def parse(backend: Backend, model: bytes | str | os.PathLike[str]) -> ParsedNetw
     parser = backend.module.OnnxParser(network, logger)
     source = model if isinstance(model, bytes) else None
     ok = bool(parser.parse(model) if isinstance(model, bytes) else parser.parse_from_file(os.fspath(model)))
-    messages = [*_errors(parser), *_warnings(records)]
+    messages = [*_errors(parser, records), *_warnings(records)]
     return ParsedNetwork(backend, builder, network, parser, logger, records, ok, messages, source)
 
 
@@ -294,17 +295,27 @@ def enum_name(member: Any) -> str:
     return str(getattr(member, "name", member)).rsplit(".", 1)[-1]
 
 
-def _errors(parser: Any) -> Iterator[Message]:
+def _errors(parser: Any, records: Sequence[Record]) -> Iterator[Message]:
     for index in range(parser.num_errors):
         error = parser.get_error(index)
+        name, op = error.node_name(), error.node_operator()
+        if not name and not op:
+            name, op = _parsed_last(records)
         functions: tuple[str, ...] = ()
         with contextlib.suppress(AttributeError):  # not in every version
             functions = tuple(error.local_function_stack())
         said_at = f"{error.func()} in {Path(error.file()).name}:{error.line()}"
         yield Message(
-            "error", error.node(), error.node_name(), error.node_operator(), f"{enum_name(error.code())}, {said_at}",
-            _clear(error.desc(), error.node_operator()), functions,
-        )  # fmt: skip
+            "error", error.node(), name, op, f"{enum_name(error.code())}, {said_at}", _clear(error.desc(), op),
+            functions,
+        )
+
+
+def _parsed_last(records: Sequence[Record]) -> tuple[str, str]:
+    """(name, operator) of the node at which the parser stopped, for errors that do not say it."""
+    found = (_PARSED.fullmatch(text) for _, text in reversed(records))
+    match = next(filter(None, found), None)
+    return (match["name"], match["op"]) if match else ("", "")
 
 
 def _clear(text: str, op: str) -> str:

@@ -164,6 +164,17 @@ def test_what_the_parser_refuses_is_named() -> None:
 
 
 @needs_rtx
+def test_an_error_that_names_no_node_is_of_the_one_that_was_parsed_last() -> None:
+    parsed = parse(load_backend("tensorrt-rtx"), model("""
+        g (float[4] x, int64[2] i, float[2] u) => (float[4] y) {
+            [before] a = Relu (x)
+            [scatter] y = ScatterElements <reduction = "add"> (a, i, u)
+        }"""))
+    message, = [m for m in parsed.messages if m.severity == "error"]
+    assert str(message) == "ScatterElements scatter: Unsupported reduction type"
+
+
+@needs_rtx
 def test_a_model_is_parsed_from_bytes_and_from_a_file(tmp_path: Any) -> None:
     data = model("g (float[N,3] x) => (float[N,3] y) { y = Relu (x) }")
     path = tmp_path / "model.onnx"
