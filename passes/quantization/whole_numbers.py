@@ -10,13 +10,17 @@ from ...compiler.graph import Value
 
 RANGES = {TensorProto.INT8: (-128, 127), TensorProto.UINT8: (0, 255), TensorProto.INT16: (-32768, 32767),
           TensorProto.UINT16: (0, 65535)}  # fmt: skip
+_QUANTIZERS = frozenset({"compute-integers-in-float", "write-out-quantization"})  # passes that write them out
 _DEEPEST = 4  # steps that are followed
 
 
 def whole_behind(value: Value) -> Value | None:
-    """The float32 tensor with the same numbers as an integer tensor that was cast from it; None if there is none."""
+    """The float32 tensor with the same numbers as an integer tensor that a quantizer became; None if there is none.
+
+    Other Casts give some integer for NaN, where the float tensor holds NaN.
+    """
     cast = value.producer
-    if cast is None or cast.op != "Cast" or value.dtype not in RANGES:
+    if cast is None or cast.op != "Cast" or value.dtype not in RANGES or cast.rewritten_by not in _QUANTIZERS:
         return None
     source = cast.inputs[0]
     if source is None or source.dtype != dtypes.FLOAT:
