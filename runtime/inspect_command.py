@@ -34,7 +34,7 @@ def inspect_model(source: Path, as_text: bool, input_shape: tuple[str, ...], as_
 
     Of an engine, OUT.plan or its report OUT.build.json, show the kernels and which nodes became which.
     """
-    if source.suffix in (".plan", ".json"):
+    if source.name.endswith((".plan", ".build.json")):
         show_engine(source, as_json)
         return
     model = load(source)

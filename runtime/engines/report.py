@@ -26,11 +26,13 @@ from typing import Any
 
 from ..account import parity_account
 from ..result import Result
+from .adapter import cuda_devices
 from .structure import check_structure, fates
 from .worker import Answer, Request
 
 SCHEMA = 1
 NO_DEVICE = "no CUDA device"
+LEFT_TO_CHECK = "`planish check` runs the engine"
 
 
 def report(
@@ -73,7 +75,7 @@ def report(
             "L1": parity_account(result.parity) or {"status": "not-run", "reason": "verify is off"},
             "L2": lowering,
             "L3": structure,
-            "L4": {"status": "not-run", "reason": NO_DEVICE},
+            "L4": {"status": "not-run", "reason": LEFT_TO_CHECK if cuda_devices() else NO_DEVICE},
         },
         "executed": False,
     }  # fmt: skip
