@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from .build import Refused, build, build_parts
 from .build_tables import kernel_table, left_over, summary
 from .chain import MANIFEST
 from .ep_context import save_ep_context
+from .report import SCHEMA
 
 _FILE = click.Path(path_type=Path)
 DIFFERENT = 6  # exit status, as of a result that computes something else
@@ -73,6 +75,8 @@ def build_engine(
         try:
             made = build(source, destination, progress=progress, **options)  # type: ignore[arg-type]
         except Refused as refused:
+            if as_json:
+                click.echo(json.dumps({"schema": SCHEMA, "refused": [asdict(p) for p in refused.problems]}, indent=1))
             for problem in refused.problems:
                 click.echo(f"node {problem.node}: {problem} ({problem.code})", err=True)
             raise

@@ -137,6 +137,9 @@ def test_what_the_library_does_not_take_is_named_by_node(tmp_path: Path, capsys:
     assert [(p.name, p.op) for p in raised.value.problems] == [("shift", "BitShift")]
     assert run(["build", str(path)]) == 4
     assert "BitShift shift: the parser does not take this BitShift" in capsys.readouterr().err
+    assert run(["build", str(path), "--json"]) == 4
+    problem, = json.loads(capsys.readouterr().out)["refused"]
+    assert (problem["name"], problem["op"], problem["severity"]) == ("shift", "BitShift", "error")
     assert {file.name for file in tmp_path.iterdir()} == {"model.onnx"}
 
 
