@@ -19,6 +19,10 @@ from .target_operators import NOT_READ_BY_TENSORRT
 _QUANTIZING = frozenset({"QuantizeLinear", "DequantizeLinear"})
 _DOUBLE = int(TensorProto.DOUBLE)
 OPSETS_TRIED = (7, 28)  # from the first with broadcasting by shape to the last whose operators were tried
+_RECURRENT = frozenset({"GRU", "LSTM", "RNN"})
+_NARROW_FLOATS = frozenset({
+    TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FNUZ, TensorProto.FLOAT8E5M2, TensorProto.FLOAT8E5M2FNUZ,
+})  # fmt: skip
 
 
 def misread(node: Node) -> str:
@@ -33,6 +37,31 @@ def misread(node: Node) -> str:
         return f"TensorRT needs constant scales, those of this {node.op} are computed or given by the caller"
     if any(value is not None and value.dtype == _DOUBLE for value in (*node.inputs, *node.outputs)):
         return f"TensorRT computes this {node.op} in float32, the model says float64"
+    if node.op in _RECURRENT and node.attributes.get("layout", 0):
+        return f"TensorRT reads {node.op} with layout=1 as if the batch stood second"
+    if node.op in ("Cast", "CastLike") and not node.attributes.get("saturate", 1) and _is_narrow_float(node):
+        return f"TensorRT saturates a {node.op} to float8 that should not"
+    return _misread_attention(node) or _misread_loop(node)
+
+
+def _is_narrow_float(node: Node) -> bool:
+    return node.output.dtype in _NARROW_FLOATS
+
+
+def _misread_attention(node: Node) -> str:
+    if node.op != "Attention":
+        return ""
+    if any(node.attributes.get(name, -1) != -1 for name in ("left_window_size", "right_window_size")):
+        return "TensorRT ignores the window of an Attention"
+    if node.attributes.get("is_causal", 0) and len(node.inputs) > 6 and node.inputs[6] is not None:
+        return "TensorRT ignores nonpad_kv_seqlen where an Attention is causal"
+    return ""
+
+
+def _misread_loop(node: Node) -> str:
+    condition = node.inputs[1] if node.op == "Loop" and len(node.inputs) > 1 else None
+    if condition is not None and condition.is_graph_input:
+        return f"TensorRT gives the input {condition.name}, the condition of a Loop, another name"
     return ""
 
 

@@ -18,6 +18,7 @@ import click
 
 from ..compiler.errors import OptionError, PlanishError
 from .bisect_command import bisect
+from .checking.check_command import check_models
 from .engines.build_command import build_engine
 from .inspect_command import inspect_model
 from .model_command import write_model
@@ -49,7 +50,7 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (optimize_model, build_engine, inspect_model, list_passes, write_model, bisect):
+for command in (optimize_model, build_engine, inspect_model, list_passes, write_model, bisect, check_models):
     cli.add_command(command)
 
 

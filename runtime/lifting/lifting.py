@@ -53,7 +53,8 @@ def lift(network: Any, module: Any) -> Lifted:
         [_info(tensor, names) for tensor, names in zip(inputs, symbols, strict=True)],
         [_info(tensor, {}) for tensor in outputs], emitter.initializers,
     )  # fmt: skip
-    has_new_types = any(tensor.type_name in _NEW_TYPES for layer in layers for tensor in layer.outputs)
+    tensors = [*inputs, *(tensor for layer in layers for tensor in layer.outputs)]
+    has_new_types = any(tensor.type_name in _NEW_TYPES for tensor in tensors)
     opset, ir_version = _NEW_TYPES_VERSIONS if has_new_types else _VERSIONS
     opsets = [helper.make_opsetid("", opset)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=ir_version, producer_name="planish")

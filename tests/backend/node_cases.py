@@ -20,11 +20,12 @@ Feeds = dict[str, Any]
 
 @dataclass
 class Case:
-    """A model with one set of inputs."""
+    """A model with one set of inputs, and what the standard says that it gives for them."""
 
     name: str
     model: ModelProto
     feeds: Feeds
+    outputs: tuple[Any, ...] = ()
 
 
 def _array(value: Any) -> Any:
@@ -47,8 +48,8 @@ def all_cases() -> tuple[Case, ...]:
     cases = []
     for case in sorted(found, key=lambda case: case.name):
         model = seeded(case.model) if draws_random_numbers(case.model) else case.model
-        inputs = map(_array, case.data_sets[0][0])
-        cases.append(Case(case.name, model, dict(zip((i.name for i in model.graph.input), inputs))))
+        inputs, outputs = (tuple(map(_array, some)) for some in case.data_sets[0])
+        cases.append(Case(case.name, model, dict(zip((i.name for i in model.graph.input), inputs)), outputs))
     return tuple(cases)
 
 

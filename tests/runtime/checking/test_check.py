@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from planish.runtime.checking import check as checks
 from planish.runtime.checking.check import CheckReport, check
 from planish.runtime.checking.engine import EngineRunner, engine_of
 from planish.runtime.checking.measures import Measures, measure
+from planish.runtime.command_line import run
 
 ADD = "(float[n,3] x) => (float[n,3] y) <float[3] w = {1, 2, 3}> { y = Add(x, w) }"
 
@@ -182,3 +184,20 @@ def test_the_levels_of_a_wrong_lowering() -> None:
     assert "double became float" in report.levels["L3"].reason
     report = check(model_of("(float[3,3] x) => (float y) { y = Det(x) }"), lowering=True)
     assert not report.passed and "does not take" in report.levels["L2"].reason
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    onnx.save(model_of(ADD), "a.onnx")
+    onnx.save(model_of(ADD.replace("3}", "3.1}")), "b.onnx")
+    Path("own_metric.py").write_text("def size(want, got):\n    return float(want['y'].size)\n")
+    np.savez("real.npz", x=np.ones((2, 3), np.float32))
+    assert run(["check", "a.onnx", "a.onnx", "--samples", "real.npz", "--metric", "own_metric:size"]) == 0
+    assert "the same" in capsys.readouterr().out
+    assert run(["check", "a.onnx", "b.onnx", "--json"]) == 6
+    found = json.loads(capsys.readouterr().out)
+    measures = found["levels"]["L1"]["outputs"][0]["measures"]
+    assert found["passed"] is False and measures["absolute"] == pytest.approx(0.1, rel=1e-3)
+    assert run(["check", "a.onnx", "b.onnx", "--tolerance", "y=0.5"]) == 0
+    for wrong in (["a.onnx"], ["a.onnx", "b.onnx", "--tolerance", "x"], ["a.onnx", "b.onnx", "--metric", "no:thing"]):
+        assert run(["check", *wrong]) == 2

@@ -98,5 +98,6 @@ def test_the_command_saves_what_shows_it_again(tmp_path: Path, capsys: pytest.Ca
     assert run(["bisect", str(path), "--lowering"]) == 0
     assert "guilty is computed otherwise" in capsys.readouterr().out
     folder = path.with_suffix(".lowering")
-    assert (folder / "minimal.onnx").is_file() and (folder / "inputs.npz").is_file()
+    again = ["check", str(folder / "minimal.onnx"), "--lowering", "--samples", str(folder / "inputs.npz")]
+    assert run(again) == 6
     assert run(["bisect", str(path)]) == 2
