@@ -246,10 +246,10 @@ class Rewriter:
         touched.update(self._move_readers())
         for node, kept in self._narrowed:
             kept.apply(node, touched)  # last, for what dies in the bodies may be read by what was moved
+        edited = list(touched)  # whose facts may change: not those of nodes that only lose a reader or a node inside
         removed = self._remove_dead(touched)
-        alive = [node for node in touched if node.alive]
-        # A node made alone was inferred when it was made.
-        unsure = [n for n in alive if n.bodies or n not in self._nodes] if len(self._nodes) == 1 else alive
+        alive, alone = [node for node in touched if node.alive], len(self._nodes) == 1  # inferred when it was made
+        unsure = [n for n in edited if n.alive and (n.bodies or not alone or n not in self._nodes)]
         self._changes.record([*alive, *refresh(unsure), *owners_of(alive)])
         added = tuple((n.op, n.label) for n in self._nodes if n.alive)
         changed = tuple((n.op, n.label) for n in self._edited() if n.alive)
