@@ -100,6 +100,7 @@ from .simplify_powers import SimplifyPowers
 from .simplify_reciprocal import SimplifyReciprocal
 from .simplify_shapes import SimplifyShapes
 from .simplify_where import SimplifyWhere
+from .split_norm_statistics import SplitNormStatistics
 from .split_quantized_layers import SplitQuantizedLayers
 from .unroll_loop import UnrollLoop
 from .widen_scalars import WidenScalars
@@ -114,6 +115,7 @@ _MADE_LEGAL_FOR_TENSORRT: tuple[type[Pass], ...] = (
     ReorderSpaceToDepth,
     WriteOutDilatedPooling,
     WidenVectorProducts,
+    SplitNormStatistics,
     SplitQuantizedLayers,
     ComputeIntegersInFloat,
     ComputeDoublesInFloat,

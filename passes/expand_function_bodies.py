@@ -23,10 +23,22 @@ from .inlining.handing_over import hand_over
 
 
 def _attention_with_more(node: Node) -> bool:
-    """Attention that caps scores, gives them out, has a precision of its own, or a mask and the causal one too."""
+    """Attention that caps scores, gives them out, has a precision of its own, or a mask and the causal one too.
+
+    Also one whose values have other heads than its keys, or whose mask is shorter than its keys.
+    """
     masked = node.input(3) is not None and node.int_attr("is_causal", 0) != 0
     capped = node.float_attr("softcap", 0.0) != 0.0 or node.int_attr("softmax_precision", 0) != 0
-    return masked or capped or any(node.has_output(index) for index in (1, 2, 3))
+    uneven = _differ(node.input(1), -1, node.input(2), -1) or _differ(node.input(1), -2, node.input(3), -1)
+    return masked or capped or uneven or any(node.has_output(index) for index in (1, 2, 3))
+
+
+def _differ(one: Value | None, axis: int, other: Value | None, other_axis: int) -> bool:
+    """Whether two extents are known and not equal; 1 stands for any."""
+    if one is None or other is None or not one.shape or not other.shape or len(one.shape) < 2:
+        return False
+    first, second = one.shape[axis], other.shape[other_axis]
+    return isinstance(first, int) and isinstance(second, int) and first != second and second != 1
 
 
 _DEFINED = frozenset({"NegativeLogLikelihoodLoss"})  # it has a body itself
@@ -42,8 +54,8 @@ class ExpandFunctionBodies(RewritePass):
     Before => After
         y = SwiGLU(a, b)     =>   s = Swish(a); y = Mul(s, b)
 
-    It holds for operators that the parser never reads, and for a form that it refuses: Attention that caps its scores,
-    gives them out, or has a mask besides the causal one.
+    It holds for operators that the parser never reads, and for forms that it refuses: Attention that caps its scores,
+    gives them out, has a mask besides the causal one or a shorter one than its keys, or values with other heads.
 
     Legal when
         The run's target is tensorrt. The standard defines the operator by a body for the model's operator set, the
@@ -69,9 +81,10 @@ class ExpandFunctionBodies(RewritePass):
         call = match.root
         if rewriter.target != "tensorrt":
             rewriter.refuse("the operator needs expanding for the target tensorrt only")
-        body = _body(call)
-        if body is None:
+        proto = _body(call)
+        if proto is None:
             rewriter.refuse(f"the standard defines no body of {call.op}")
+        body, made = _read(proto)
         used = {node.op for graph in body.nested_graphs() for node in graph}
         unread = sorted(used & NOT_READ_BY_TENSORRT - _DEFINED)
         if unread:
@@ -80,12 +93,12 @@ class ExpandFunctionBodies(RewritePass):
             rewriter.refuse("its body needs operators of a domain that the model does not import")
         given = [*call.inputs, *[None] * (len(body.inputs) - len(call.inputs))]
         attributes = {**_defaults(call.op_type, call.version), **bindings(call, body)}
-        results = rewriter.inline(body, dict(zip(body.inputs, given)), attributes)
-        hand_over(call, results, rewriter)
+        results = iter(rewriter.inline(body, dict(zip(body.inputs, given)), attributes))
+        hand_over(call, [next(results) if is_made else None for is_made in made], rewriter)
 
 
-def _body(call: Node) -> Graph | None:
-    """The function body of an operator as a graph; None if the standard has none."""
+def _body(call: Node) -> FunctionProto | None:
+    """The function body of an operator; None if the standard has none."""
     schema: Any = onnx.defs.get_schema(call.op_type, call.version)
     opset = call.graph.opset()
     proto = FunctionProto()
@@ -102,9 +115,7 @@ def _body(call: Node) -> Graph | None:
         if version is None:
             return None
         proto.ParseFromString(schema.get_function_with_opset_version(version))
-    if not proto.node:
-        return None
-    return _read(proto)
+    return proto if proto.node else None
 
 
 def _newest(versions: list[int], opset: int) -> int | None:
@@ -130,19 +141,18 @@ def _type_of(value: Value | None) -> bytes:
     return bytes(helper.make_tensor_type_proto(value.dtype, shape).SerializeToString())
 
 
-def _read(proto: FunctionProto) -> Graph:
-    """The body as the graph of a function; outputs that the call omits are not made in it."""
-    made = {*proto.input, *(name for node in proto.node for name in node.output)}
-    while proto.output and proto.output[-1] not in made:
-        del proto.output[-1]
-    if not made.issuperset(proto.output):
-        raise Refusal("it omits an output before one that is read")
+def _read(proto: FunctionProto) -> tuple[Graph, list[bool]]:
+    """The body as the graph of a function, and which of the outputs it makes: not those that the call omits."""
+    named = {*proto.input, *(name for node in proto.node for name in node.output)}
+    made = [name in named for name in proto.output]
+    kept = [name for name in proto.output if name in named]
+    del proto.output[:]
+    proto.output.extend(kept)
     proto.domain = proto.domain or "planish.body"
     carrier = ModelProto(ir_version=10, functions=[proto])
     carrier.opset_import.extend(proto.opset_import)
     carrier.graph.name = "carrier"
-    model = load(carrier)
-    return next(iter(model.functions.values()))
+    return next(iter(load(carrier).functions.values())), made
 
 
 @cache
