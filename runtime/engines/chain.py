@@ -32,11 +32,22 @@ class Chain:
     def __init__(self, folder: str | Path, open_engine: OpenPart | None = None) -> None:
         self.folder = Path(folder)
         self.manifest = read_manifest(self.folder)
-        opener = open_engine or (_engine_opener(self.manifest["backend"]) if cuda_devices() else _in_onnxruntime)
-        self._stack = contextlib.ExitStack()
+        self._engines = contextlib.ExitStack()
+        here = _engine_opener(self.manifest["backend"], self._engines) if cuda_devices() else _in_onnxruntime
+        opener = open_engine or here
         self._parts = [
             (part, (opener if part["plan"] else _in_onnxruntime)(self.folder, part)) for part in self.manifest["parts"]
         ]
+
+    def close(self) -> None:
+        """Let go of the engines; `with Chain(folder) as chain:` does it too."""
+        self._engines.close()
+
+    def __enter__(self) -> Chain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def run(self, feeds: Mapping[str, Any]) -> dict[str, Any]:
         """The outputs of the model.
@@ -74,10 +85,9 @@ def _in_onnxruntime(folder: Path, part: Mapping[str, Any]) -> RunPart:
     return lambda feeds: dict(zip(session.output_names, session.run(feeds)))
 
 
-def _engine_opener(flavor: str) -> OpenPart:
+def _engine_opener(flavor: str, engines: contextlib.ExitStack) -> OpenPart:
     def open_part(folder: Path, part: Mapping[str, Any]) -> RunPart:
-        runner = tensorrt_runner(flavor, (folder / part["plan"]).read_bytes())
-        runner.activate()
+        runner = engines.enter_context(tensorrt_runner(flavor, (folder / part["plan"]).read_bytes()))
         return lambda feeds: dict(runner.infer(dict(feeds)))
 
     return open_part

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -106,3 +108,15 @@ def test_times_are_percentiles_of_the_runs_after_the_warm_up(monkeypatch: pytest
     assert len(calls) == 106
     assert (timing.runs, timing.median, timing.p90, timing.p99) == (101, 51.0, 91.0, 100.0)
     assert "lock-gpu-clocks" in timing.note
+
+
+@pytest.mark.parametrize("flavor, wanted", [("tensorrt-rtx", "1"), ("tensorrt", None)])
+def test_the_runner_is_told_which_library_the_engine_is_of(
+    monkeypatch: pytest.MonkeyPatch, flavor: str, wanted: str | None
+) -> None:
+    trt = SimpleNamespace(EngineFromBytes=lambda plan: ("loader", plan), TrtRunner=lambda loader: ("runner", loader))
+    monkeypatch.setitem(sys.modules, "polygraphy.backend.trt", trt)
+    monkeypatch.setenv("POLYGRAPHY_USE_TENSORRT_RTX", "0")
+    monkeypatch.delenv("POLYGRAPHY_USE_TENSORRT_RTX")
+    assert execution.tensorrt_runner(flavor, b"plan") == ("runner", ("loader", b"plan"))
+    assert os.environ.get("POLYGRAPHY_USE_TENSORRT_RTX") == wanted

@@ -99,6 +99,41 @@ def test_parts_with_engines_are_opened_by_the_caller(tmp_path: Path) -> None:
 
 
 @needs_rtx
+def test_engines_are_run_where_a_device_answers_and_let_go_in_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    onnx.save(model_of(TEXT, **WEIGHTS), tmp_path / "model.onnx")
+    manifest = build_parts(tmp_path / "model.onnx", tmp_path / "parts", profiles=["x=2x4"])
+    plans = {(tmp_path / "parts" / p["plan"]).read_bytes(): p["model"] for p in manifest["parts"] if p["plan"]}
+    open_now: list[str] = []
+
+    class Runner:
+        """Stands for Polygraphy's runner, and computes in ONNX Runtime."""
+
+        def __init__(self, flavor: str, plan: bytes) -> None:
+            assert flavor == "tensorrt-rtx"
+            self.model = plans[plan]
+
+        def __enter__(self) -> Runner:
+            open_now.append(self.model)
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            open_now.remove(self.model)
+
+        def infer(self, feeds):  # type: ignore[no-untyped-def]
+            session = open_session(tmp_path / "parts" / self.model)
+            return dict(zip(session.output_names, session.run(feeds)))
+
+    monkeypatch.setattr(chain, "cuda_devices", lambda: 1)
+    monkeypatch.setattr(chain, "tensorrt_runner", Runner)
+    with Chain(tmp_path / "parts") as parts:
+        assert sorted(open_now) == sorted(plans.values()) and len(open_now) == 2
+        assert list(parts.run({"x": np.ones((2, 4), np.float32)})) == ["y", "b"]
+    assert open_now == []
+
+
+@needs_rtx
 def test_what_leaves_nothing_for_an_engine_is_refused(tmp_path: Path) -> None:
     model = model_of('g (uint8[4] a) => (uint8[4] z) { z = BitShift <direction = "LEFT"> (a, a) }')
     onnx.save(model, tmp_path / "m.onnx")
