@@ -102,6 +102,7 @@ from .simplify_shapes import SimplifyShapes
 from .simplify_where import SimplifyWhere
 from .split_norm_statistics import SplitNormStatistics
 from .split_quantized_layers import SplitQuantizedLayers
+from .turn_columns_into_rows import TurnColumnsIntoRows
 from .unroll_loop import UnrollLoop
 from .widen_scalars import WidenScalars
 from .widen_vector_products import WidenVectorProducts
@@ -186,6 +187,7 @@ _ALL: tuple[type[Pass], ...] = (
     FormPointwiseConv,
     PushTransposes,
     PushReshapes,
+    TurnColumnsIntoRows,
     FuseScaleShift,
     FoldGeluScale,
     FuseAffineIntoNextLayer,

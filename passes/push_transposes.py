@@ -23,7 +23,7 @@ class PushTransposes(Pass):
     Covers elementwise operators with broadcast operands (constants are transposed), Concat, Split, Pad, Slice, Gather
     of one position or a list, reductions and ArgMax with and without keepdims, Softmax, LogSoftmax and Hardmax,
     Squeeze, Unsqueeze, Resize, Upsample, Expand, Tile, CumSum, TopK, quantization per tensor and per axis, MatMul over
-    leading axes, and norms whose axes stay in place. A Reshape or another Transpose at the border takes in the
+    leading axes, norms whose axes stay in place, and Conv and pooling where spatial axes change places. A Reshape or another Transpose at the border takes in the
     permutation where both together are one view.
 
     Legal when

@@ -9,7 +9,7 @@ layout with one node cost nothing and bind nobody.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
 from dataclasses import dataclass, field
 
 from ...compiler import dtypes, symbolic
@@ -99,22 +99,29 @@ def _cost(region: Region, value: Value) -> tuple[int, int]:
     return (1 if len(order) == order.rank and not order.dropped else 2), size
 
 
-def choose(region: Region) -> Choice:
-    """The cheapest layouts; of several equally cheap choices one that changes few operators."""
+def choose(region: Region, better_changed: Collection[Node] = ()) -> Choice:
+    """The cheapest layouts; of several equally cheap choices one that changes few operators.
+
+    better_changed: operators that are worth changing unless that takes a view more.
+    """
     settled: set[Node] = set()
     tensors = [_Tensor(region, value, settled) for value in region.held if value.constant is None]
-    if not region.members or _at_its_least(tensors):
+    if not region.members or (not better_changed and _at_its_least(tensors)):
         cost = _cost_now(tensors)
         return Choice(cost, cost, [])
     network = FlowNetwork()
     count = len(region.members) + 1
-    each = 1 + count * sum(tensor.bytes + 1 for tensor in tensors)  # a node outweighs all bytes
+    gain = 1 + count * sum(tensor.bytes + 1 for tensor in tensors)
+    each = gain * (len(better_changed) + 1)  # a node outweighs all bytes, and all that changes are worth
     never = each * (sum(tensor.nodes for tensor in tensors) + 1)
     for tensor in tensors:
         _connect(network, tensor, each * tensor.nodes + count * tensor.bytes, never)
     for node, member in region.members.items():  # a change for nothing is worth less than none
         tail, head = (node, _LAYOUTS[1]) if member.label else (_LAYOUTS[0], node)
         network.connect(tail, head, 1)
+        if node in better_changed:
+            tail, head = (_LAYOUTS[0], node) if member.label else (node, _LAYOUTS[1])
+            network.connect(tail, head, gain)
     _, zero = network.minimum_cut(*_LAYOUTS)
     return _outcome(region, tensors, zero)
 

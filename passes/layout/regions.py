@@ -79,18 +79,25 @@ class Region:
     in `matched`, which lead from one layout to the other (node -> the tensor that it views).
     """
 
-    def __init__(self, seed: Node, rewriter: Rewriter) -> None:
-        self.graph = seed.graph
+    def __init__(self, graph: Graph, rewriter: Rewriter) -> None:
+        self.graph = graph
         self.members: dict[Node, Member] = {}
         self.held: dict[Value, Held] = {}
         self.matched: dict[Node, Value] = {}
         self.rejected: set[Node] = set()
         self._rewriter = rewriter
-        source, order = seed.inputs[0], order_of(seed)
-        if source is not None and order is not None and not _changes_nothing(order, source):
-            self._explore(source, order)
 
-    def _explore(self, source: Value, order: Order) -> None:
+    @classmethod
+    def around_view(cls, view: Node, rewriter: Rewriter) -> Region:
+        """The region between the two layouts that a view leads from and to; empty if it does not change the layout."""
+        region = cls(view.graph, rewriter)
+        source, order = view.inputs[0], order_of(view)
+        if source is not None and order is not None and not _changes_nothing(order, source):
+            region.explore(source, order)
+        return region
+
+    def explore(self, source: Value, order: Order) -> None:
+        """Take in everything that can be reached from a tensor; `order` leads from the layout it has to the other."""
         pending = [source]
         self.held[source] = Held(0, order)
         self._match_views(source)

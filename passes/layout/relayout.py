@@ -59,7 +59,7 @@ def _improve(one: Pass, context: Context, node: Node, what: str) -> Region | Non
     """Try the region of one view; returns it if it stays as it is."""
     sort_nodes(node.graph)  # members are built in order, and an earlier region may have disturbed it
     rewriter = one.rewriter(context, node, [node])
-    region = Region(node, rewriter)
+    region = Region.around_view(node, rewriter)
     try:
         choice = choose(region)
         (count, size), (fewer, smaller) = choice.before, choice.after
@@ -70,7 +70,7 @@ def _improve(one: Pass, context: Context, node: Node, what: str) -> Region | Non
         matched = [*choice.flipped, *region.matched]
         rewriter = one.rewriter(context, max(matched, key=lambda n: n.order), matched)
         rewriter.note(f"{count} -> {fewer} {what}, {size} -> {smaller} bytes")
-        _Relayout(region, choice, rewriter).plan()
+        Relayout(region, choice, rewriter).plan()
     except Refusal as refusal:
         if refusal.reason:
             context.remark("missed", one.name, node, refusal.reason)
@@ -87,7 +87,7 @@ def _why(region: Region, what: str) -> str:
     return f"no layout of the {operators} around it needs fewer {what}"
 
 
-class _Relayout:
+class Relayout:
     """Plans the new nodes of a region whose layouts are chosen."""
 
     def __init__(self, region: Region, choice: Choice, rewriter: Rewriter) -> None:

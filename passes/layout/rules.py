@@ -18,6 +18,7 @@ from ...compiler.tensor import Tensor
 from ..views.view_ops import permutation
 from .layouts import SHARED_LIMIT, Order, Reordering, same_everywhere
 from .size_rules import resized, with_numbers_per_axis
+from .window_rules import convolved, pooled
 
 Rule = Callable[[Node, Order], Reordering | None]
 
@@ -336,9 +337,11 @@ _RULES: dict[str, Rule] = {
     **dict.fromkeys(("Resize", "Upsample"), resized),
     **dict.fromkeys(("Expand", "Tile"), with_numbers_per_axis),
     **dict.fromkeys(("LayerNormalization", "RMSNormalization"), _layer_norm),
+    **dict.fromkeys(("AveragePool", "LpPool", "MaxPool"), pooled),
     **dict.fromkeys(("InstanceNormalization", "GlobalAveragePool", "GlobalMaxPool"), _spatial),
     "BatchNormalization": _batch_norm,
     "Concat": _concat,
+    "Conv": convolved,
     "Split": _along_axis(0),
     "TopK": _along_axis(-1),
     "Transpose": _transpose,
