@@ -23,8 +23,8 @@ class PushTransposes(Pass):
     Covers elementwise operators with broadcast operands (constants are transposed), Concat, Split, Pad, Slice, Gather
     of one position or a list, reductions and ArgMax with and without keepdims, Softmax, LogSoftmax and Hardmax,
     Squeeze, Unsqueeze, Resize, Upsample, Expand, Tile, CumSum, TopK, quantization per tensor and per axis, MatMul over
-    leading axes, norms whose axes stay in place, and Conv and pooling where spatial axes change places. A Reshape or another Transpose at the border takes in the
-    permutation where both together are one view.
+    leading axes, norms whose axes stay in place, and Conv and pooling where spatial axes change places. A Reshape or
+    another Transpose at the border takes in the permutation where both together are one view.
 
     Legal when
         Every operator that changes has all its axes, pads or scales as constants, and its tensors a known rank. Softmax
