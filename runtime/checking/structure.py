@@ -8,13 +8,8 @@ from typing import Any
 from onnx import GraphProto, ModelProto, TypeProto, ValueInfoProto
 
 from ...compiler import dtypes
+from ..engines.structure import WITHOUT_LAYER
 from .levels import Level
-
-# What a network holds in its shapes and constants, so that no layer need name the node
-_WITHOUT_LAYER = frozenset({
-    "Cast", "CastLike", "Constant", "ConstantOfShape", "DequantizeLinear", "Dropout", "Expand", "Flatten", "Identity",
-    "If", "Loop", "Range", "Reshape", "Scan", "Shape", "Size", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
-})  # fmt: skip
 
 
 def compare_interfaces(before: ModelProto, after: ModelProto) -> Level:
@@ -35,7 +30,7 @@ def add_lost_nodes(level: Level, model: ModelProto, layers: Sequence[dict[str, A
         computed = any(name and name not in known for name in node.input)
         if not computed:
             known.update(node.output)
-        elif node.op_type not in _WITHOUT_LAYER and (node.name or f"node_of_{node.output[0]}") not in named:
+        elif node.op_type not in WITHOUT_LAYER and (node.name or f"node_of_{node.output[0]}") not in named:
             problem = f"{node.op_type} {node.name or node.output[0]} is in no layer of the network"
             level.fail(problem)
             level.notes.append(problem)

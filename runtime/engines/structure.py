@@ -23,9 +23,10 @@ ENGINE_DTYPES = {
 }  # fmt: skip
 _QUANTIZED_LAYERS = {"Conv", "Gemm", "MatMul"}
 _IN_KERNEL, _FOLDED, _IMPORTED, _LOST = "kernel", "folded by the builder", "read by the parser", "lost"
-_WEIGHTLESS = frozenset({
-    "Constant", "ConstantOfShape", "Shape", "Size", "Identity", "Dropout", "Cast", "Reshape", "Squeeze", "Unsqueeze",
-    "Flatten", "DequantizeLinear", "Split", "Slice", "Transpose", "Range", "Expand", "If", "Loop", "Scan",
+# What a network holds in its shapes and constants, so that no layer need name the node
+WITHOUT_LAYER = frozenset({
+    "Cast", "CastLike", "Constant", "ConstantOfShape", "DequantizeLinear", "Dropout", "Expand", "Flatten", "Identity",
+    "If", "Loop", "Range", "Reshape", "Scan", "Shape", "Size", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze",
 })  # fmt: skip
 
 
@@ -62,7 +63,7 @@ def _fate(node: Node, name: str, kernels: dict[str, list[str]], parsed: set[str]
         return _FOLDED
     owner = node.graph.owner
     inputs_known = all(value is None or value.constant is not None for value in node.inputs)
-    return _IMPORTED if inputs_known or node.op in _WEIGHTLESS or owner is not None else _LOST
+    return _IMPORTED if inputs_known or node.op in WITHOUT_LAYER or owner is not None else _LOST
 
 
 def check_structure(
