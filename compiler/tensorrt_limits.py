@@ -65,6 +65,16 @@ def _misread_loop(node: Node) -> str:
     return ""
 
 
+def doubtful(node: Node) -> str:
+    """What TensorRT computes otherwise for some sizes only; "" if nothing is known."""
+    if node.op != "Squeeze" or "axes" in node.attributes or (len(node.inputs) > 1 and node.inputs[1] is not None):
+        return ""
+    shape = node.inputs[0].shape if node.inputs[0] is not None else None
+    if shape is not None and all(isinstance(extent, int) for extent in shape):
+        return ""
+    return "TensorRT keeps what this Squeeze drops where an open dimension is 1: name its axes, or fix the dimension"
+
+
 def untried_opset(model: Model) -> str:
     """Why the operators of the model may mean something else to the parser, which checks no version; "" if not."""
     version = model.opsets.get("", 0)

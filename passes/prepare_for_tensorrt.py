@@ -8,7 +8,7 @@ from typing import ClassVar
 from ..compiler.graph_pass import Context, RewritePass
 from ..compiler.pattern import Match, OpPattern, op
 from ..compiler.rewriter import Rewriter
-from ..compiler.tensorrt_limits import misread, unread
+from ..compiler.tensorrt_limits import doubtful, misread, unread
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class PrepareForTensorrt(RewritePass):
         if context.target != "tensorrt":
             return
         for node in context.model.nodes():
-            text = unread(node) or misread(node)
+            text = unread(node) or misread(node) or doubtful(node)
             if text:
                 context.remark("analysis", self.name, node, text)
 

@@ -24,6 +24,7 @@ from .compiler.reading import load
 from .compiler.saving import save
 from .compiler.writing import to_proto
 from .passes import PASSES, PIPELINES
+from .runtime.checking.check import check
 from .runtime.graphsurgeon_pass import graphsurgeon_pass
 from .runtime.optimize import optimize
 from .runtime.result import Result
@@ -33,6 +34,6 @@ __version__ = "0.1.0"
 __all__ = [
     "PASSES", "PIPELINES", "BackendError", "Context", "Effect", "EvaluationError", "Graph", "Model", "ModelError",
     "Node", "OptionError", "Pass", "PassError", "PlanishError", "Result", "RewritePass", "UnsafeModelError",
-    "UnsupportedModelError", "Value", "VerificationError", "__version__", "any_", "graphsurgeon_pass", "known",
+    "UnsupportedModelError", "Value", "VerificationError", "__version__", "any_", "check", "graphsurgeon_pass", "known",
     "load", "maybe", "op", "optimize", "save", "to_proto",
 ]  # fmt: skip

@@ -14,6 +14,7 @@ import onnx
 
 from ..compiler.errors import OptionError
 from ..compiler.journal import Rewrite
+from ..compiler.reading import load
 from .lifting.bisection import find_culprit
 from .optimize import optimize
 from .options import TARGETS
@@ -79,6 +80,7 @@ def bisect(
 
 
 def _bisect_lowering(source: Path, samples: Path | None, folder: Path, show_progress: bool | None) -> None:
+    load(source)  # says what is wrong with a file, and refuses data outside of its folder
     with reporting(show_progress) as report:
         found = find_culprit(onnx.load(str(source)), samples=samples, say=report)
     click.echo(f"{', '.join(found.nodes)} is computed otherwise by TensorRT's network:")

@@ -18,7 +18,8 @@ from typing import Any
 import onnx
 from onnx import ModelProto
 
-from ...compiler.errors import EvaluationError, ModelError, OptionError, PlanishError
+from ...compiler.errors import EvaluationError, OptionError
+from ...compiler.reading import load
 from ..lifting.lowering import lowered, refusal
 from ..parity import Reference
 from ..tolerances import EFFECTS
@@ -72,11 +73,15 @@ def check(
 
     Raises:
         OptionError: there is nothing to compare, or an option is wrong. BackendError: TensorRT is missing.
+        ModelError: a file is no model, or unsafe to read.
     """
     if candidate is None and not lowering:
         raise OptionError("there is nothing to compare with", hint="give a second model, or --lowering")
     if effect not in EFFECTS:
         raise OptionError(f"there is no effect '{effect}'", hint=", ".join(EFFECTS))
+    for model in (original, candidate):
+        if isinstance(model, Path):
+            load(model)  # says what is wrong with a file, and refuses data outside of its folder
     say = progress or (lambda step, share: None)
     names = [str(m) if isinstance(m, Path) else m.graph.name for m in (original, candidate) if m is not None]
     report = CheckReport(names, effect)
@@ -145,14 +150,7 @@ def _engine_level(model: ModelProto | Path, reference: Reference, terms: Terms) 
 
 
 def _interface(model: ModelProto | Path) -> ModelProto:
-    if isinstance(model, ModelProto):
-        return model
-    try:
-        return onnx.load(str(model), load_external_data=False)
-    except PlanishError:
-        raise
-    except Exception as error:
-        raise ModelError(f"it cannot be read: {error}", where=str(model)) from error
+    return model if isinstance(model, ModelProto) else onnx.load(str(model), load_external_data=False)
 
 
 def _plain(value: Any) -> Any:

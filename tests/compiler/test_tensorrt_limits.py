@@ -7,7 +7,7 @@ import pytest
 
 from planish.compiler.inference import infer_model
 from planish.compiler.reading import load
-from planish.compiler.tensorrt_limits import misread
+from planish.compiler.tensorrt_limits import doubtful, misread
 
 RNN = """(float[3,2,4] x, float[1,3,4] w, float[1,3,3] r) => (float[3,1,3] h)
     { y, h = RNN<hidden_size = 3LAYOUT>(x, w, r) }"""
@@ -40,3 +40,14 @@ def test_what_is_misread_is_known(text: str, said: str) -> None:
     infer_model(model)
     found = [problem for node in model.nodes() if (problem := misread(node))]
     assert len(found) == bool(said) and all(said in problem for problem in found)
+
+
+@pytest.mark.parametrize(("text", "doubted"), [
+    ("(float[n,1,4] x) => (float[a] y) { y = Squeeze(x) }", True),
+    ("(float[2,1,4] x) => (float[2,4] y) { y = Squeeze(x) }", False),
+    ("(float[n,1,4] x) => (float[n,4] y) <int64[1] a = {1}> { y = Squeeze(x, a) }", False),
+])  # fmt: skip
+def test_a_squeeze_of_what_is_open_is_doubted(text: str, doubted: bool) -> None:
+    model = load(onnx.parser.parse_model(f'<ir_version: 10, opset_import: ["": 24]>\ng {text}'))
+    infer_model(model)
+    assert [bool(doubtful(node)) for node in model.nodes()] == [doubted]

@@ -199,5 +199,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeyp
     measures = found["levels"]["L1"]["outputs"][0]["measures"]
     assert found["passed"] is False and measures["absolute"] == pytest.approx(0.1, rel=1e-3)
     assert run(["check", "a.onnx", "b.onnx", "--tolerance", "y=0.5"]) == 0
+    Path("garbage.onnx").write_bytes(b"garbage")
+    for command in (["check", "a.onnx", "garbage.onnx"], ["check", "garbage.onnx", "a.onnx"]):
+        assert run(command) == 3
+    assert run(["bisect", "garbage.onnx", "--lowering"]) == 3
     for wrong in (["a.onnx"], ["a.onnx", "b.onnx", "--tolerance", "x"], ["a.onnx", "b.onnx", "--metric", "no:thing"]):
         assert run(["check", *wrong]) == 2

@@ -8,8 +8,9 @@ import numpy as np
 import onnx
 import pytest
 
+import planish
 from planish.compiler.errors import BackendError, OptionError
-from planish.models import trained
+from planish.models import BUILDERS, TRAINED, build, trained
 from planish.runtime.command_line import run
 from planish.runtime.lifting.bisection import find_culprit
 from planish.runtime.lifting.lowering import compare_network, lower, lowered, refusal
@@ -45,11 +46,16 @@ def test_what_the_parser_misreads_shows(title: str) -> None:
     assert report.status == "mismatch", report.reason
 
 
-def test_the_trained_model_is_lowered_as_it_is(tmp_path: Path) -> None:
-    path = trained("digits_cnn")
-    (answer,) = lower([path], tmp_path)
-    assert answer.taken and answer.layers and answer.version
-    assert compare_network(Reference(path), Path(answer.lifted)).status == "proven"
+def test_shipped_models_are_lowered_right(tmp_path: Path) -> None:
+    paths = []
+    for name in (*TRAINED, *BUILDERS):
+        paths.append(tmp_path / f"{name}.onnx")
+        source = trained(name) if name in TRAINED else build(name, 0)
+        planish.optimize(source, target="tensorrt", verify="off").save(paths[-1])
+    for path, answer in zip(paths, lower(paths, tmp_path), strict=True):
+        assert not refusal(answer), f"{path.stem}: {refusal(answer)}"
+        report = compare_network(Reference(path), Path(answer.lifted))
+        assert report.status == "proven" and answer.layers, f"{path.stem}: {report.reason}"
 
 
 def test_a_model_that_breaks_the_parser_is_a_message() -> None:
