@@ -81,6 +81,18 @@ def test_integer_layers_are_built_when_prepared() -> None:
     assert engine_of(prepared(model)).bindings["y"] == ("Output", "Float", (4, 16))
 
 
+def test_a_table_of_8_bits_behind_a_gather_is_built_when_prepared() -> None:
+    model = model_of(
+        """
+        g (int64[4] ids) => (float[4,16] y) {
+            c = Cast <to = 1> (q)
+            t = Mul (c, s)
+            y = Gather <axis = 0> (t, ids)
+        }""", q=_WEIGHT.reshape(-1)[: 32 * 16].reshape(32, 16).astype(np.int8), s=np.array(0.02, np.float32),
+    )  # fmt: skip
+    assert engine_of(prepared(model)).bindings["y"] == ("Output", "Float", (4, 16))
+
+
 ATTENTION = """
     g (TYPE[1,4,64,64] q, TYPE[1,4,64,64] k, TYPE[1,4,64,64] v) => (TYPE[1,4,64,64] y) {
         [turn] t = Transpose <perm = [0, 1, 3, 2]> (k)
