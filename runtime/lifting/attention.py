@@ -16,7 +16,7 @@ def attention(frame: Frame) -> str:
         frame.refuse("packed sequences or quantized weights")
     if getattr(whole, "key_value_lengths", None) is not None:
         frame.refuse("lengths of keys")
-    q, k, v = (_float32(frame, index) for index in range(3))
+    q, k, v = (frame.float32(index) for index in range(3))
     k, v = (_repeated(frame, part, q) for part in (k, v))
     scores = frame.op("MatMul", q, frame.op("Transpose", k, perm=[0, 1, 3, 2]))
     if frame.has(3):
@@ -35,11 +35,6 @@ def attention_output(frame: Frame) -> str:
     return frame.op("Identity", frame.x[0])
 
 
-def _float32(frame: Frame, index: int) -> str:
-    name = frame.x[index]
-    return name if frame.type(index) == TensorProto.FLOAT else frame.cast(name, TensorProto.FLOAT)
-
-
 def _repeated(frame: Frame, keys: str, queries: str) -> str:
     """Each head of keys as often as there are heads of queries for it."""
     heads, kept = frame.extent(queries, 1), frame.extent(keys, 1)
@@ -53,7 +48,7 @@ def _masked(frame: Frame, scores: str, index: int) -> str:
     if frame.type(index) == TensorProto.BOOL:
         nothing = frame.scalar(-np.inf, TensorProto.FLOAT)
         return frame.op("Where", mask, scores, nothing)
-    return frame.op("Add", scores, _float32(frame, index))
+    return frame.op("Add", scores, frame.float32(index))
 
 
 def _causal(frame: Frame, scores: str, kind: str) -> str:

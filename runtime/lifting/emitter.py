@@ -188,6 +188,11 @@ class Frame:
         name = self.emitter.name_of(self.tensor(index))
         return name if self.tensor(index).type == TensorProto.INT64 else self.cast(name, TensorProto.INT64)
 
+    def float32(self, index: int) -> str:
+        """An input as float32."""
+        name = self.x[index]
+        return name if self.type(index) == TensorProto.FLOAT else self.cast(name, TensorProto.FLOAT)
+
     def vector(self, index: int) -> str:
         """An input as a vector of 64-bit integers."""
         return self.op("Reshape", self.int64(index), self.ints([-1]))

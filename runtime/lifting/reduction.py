@@ -48,10 +48,7 @@ def cumulative(frame: Frame) -> str:
 def normalization(frame: Frame) -> str:
     """Mean 0 and variance 1 along axes or over groups of channels, then scale and bias; computed in float32."""
     own = frame.result_type()
-    x, scale, bias = (
-        name if frame.type(index) == TensorProto.FLOAT else frame.cast(name, TensorProto.FLOAT)
-        for index, name in enumerate(frame.x)
-    )
+    x, scale, bias = (frame.float32(index) for index in range(3))
     groups = frame.raw.num_groups
     axes, whole = frame.layer.bits("axes", frame.rank()), frame.shape(x)
     data = x
