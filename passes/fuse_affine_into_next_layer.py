@@ -72,6 +72,7 @@ class FuseAffineIntoNextLayer(RewritePass):
             x = between[-1].output if between else affine.x
             rewriter.replace(layer.output, fold_input_affine(layer, x, scale, shift, rewriter))
         rewriter.replace(node.output, affine.x)
+        rewriter.include([node])
 
 
 def _data_input(layer: Node) -> Value | None:

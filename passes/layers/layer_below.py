@@ -49,6 +49,7 @@ def fuse_into_layer_below(root: Node, place: LayerBelow, affine: Affine, rewrite
             rewriter.refuse(f"the channels cannot be followed through {view.op} {view.label}")
         scale, shift = moved_scale, moved_shift
     layer = fold_output_affine(place.layer, scale, shift, rewriter)
+    rewriter.include([place.layer])
     if place.views or len(place.layer.output.uses) > 1:
         rewriter.replace(place.layer.output, layer)
     rewriter.replace(root.output, affine.x if place.views else layer)

@@ -28,3 +28,9 @@ def test_a_trained_model_is_as_accurate_as_before(name: str, tmp_path: Path) -> 
     assert accuracy(name, tmp_path / "out.onnx") == accuracy(name)
     assert result.after.nodes < result.before.nodes
     assert (tmp_path / "out.onnx").stat().st_size < trained(name).stat().st_size
+
+
+def test_a_fused_layer_says_what_it_was_made_of() -> None:
+    result = planish.optimize(trained("digits_cnn"), verify="off")
+    origins = [node.origins for node in result.model.graph if node.op == "Conv"]
+    assert all(len(names) == 2 for names in origins), origins  # the convolution and its norm
