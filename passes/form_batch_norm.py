@@ -60,8 +60,9 @@ class FormBatchNorm(RewritePass):
             reader = "is a graph output" if upper.x.is_graph_output else "has other readers"
             rewriter.refuse(f"{inner.op} output {upper.x.name} {reader}")
         x, channels = lower.x, _channels(lower.x, rewriter)
-        scale = _per_channel(lower.scale * upper.scale, channels, rewriter)
-        shift = _per_channel(upper.scale * lower.shift + upper.shift, channels, rewriter)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused
+            scale = _per_channel(lower.scale * upper.scale, channels, rewriter)
+            shift = _per_channel(upper.scale * lower.shift + upper.shift, channels, rewriter)
         if (scale == 1).all() or not shift.any():
             rewriter.refuse("")  # one operation is enough, which is another pass's work
         if not (np.isfinite(scale).all() and np.isfinite(shift).all()):

@@ -18,6 +18,11 @@ CASES = {
     "A number over itself": of("m = Div(x, x) y = Exp(m)", kept="Div"),
     "Zero over a number": of("m = Div(z, x) y = Exp(m)", "<float z = {0}>", "Div"),
     "A number over zero": of("m = Div(x, z) y = Exp(m)", "<float z = {0}>", "Div"),
+    "A sum over zero, channel by channel": Case("""
+        g (float[N,2,3] x) => (float[N,2,3] y) <float[2,1] b = {0, 1}, float[2,1] z = {0, 2}> {
+            a = Add(x, b)
+            y = Div(a, z)
+        }"""),
     "To the power of zero": of("m = Pow(x, z) y = Exp(m)", "<float z = {0}>"),
     "One to any power": of("m = Pow(o, x) y = Exp(m)", "<float o = {1}>"),
     "The root of the square": Case(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import onnx
 from backend.node_cases import interface
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, Phase, given, note, seed, settings
+from hypothesis import strategies as st
 from onnx import ModelProto
 from survival import assert_same
 
@@ -19,32 +22,49 @@ from planish.runtime.optimize import optimize
 from planish.runtime.parity import Reference
 from planish.runtime.result import Result
 
-EXAMPLES = os.environ.get("PLANISH_EXAMPLES")
+TIMES = float(os.environ.get("PLANISH_EXAMPLES", "1"))
+SEED = int(os.environ.get("PLANISH_SEED", "0"))
 
 
-def examples(usual: int, share: float = 1.0) -> Any:
-    """Settings of a property: so many examples, always the same ones; PLANISH_EXAMPLES asks for other ones, and more.
+def holds_for(
+    models: st.SearchStrategy[ModelProto], check: Callable[[ModelProto], object], count: int, part: int
+) -> None:
+    """Check so many random models: always the same ones, unless PLANISH_SEED asks for others.
 
-    Args:
-        share: part of PLANISH_EXAMPLES that is tried, for a property that is expensive.
+    PLANISH_EXAMPLES is how many times as many are tried. Each part of a test draws other ones.
     """
-    count = usual if EXAMPLES is None else max(1, int(int(EXAMPLES) * share))
-    unhurried = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
-    explained = [phase for phase in Phase if phase is not Phase.explain]
-    return settings(
-        max_examples=count, deadline=None, database=None, derandomize=EXAMPLES is None, print_blob=True,
-        suppress_health_check=unhurried, phases=explained,
+    wanted, tried = max(1, int(count * TIMES)), 0
+
+    @seed(1000 * SEED + part)
+    @settings(
+        max_examples=wanted, deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck),
+        phases=[phase for phase in Phase if phase is not Phase.explain],
     )  # fmt: skip
+    @given(models)
+    def holds(model: ModelProto) -> None:
+        nonlocal tried
+        tried += 1
+        note("\n" + onnx.printer.to_text(model))
+        check(model)
+
+    holds()
+    assert tried >= wanted
 
 
-def shown(model: ModelProto) -> str:
-    """The model as text, for the message of a failure."""
-    return "\n" + onnx.printer.to_text(model)
+def is_valid(model: ModelProto) -> bool:
+    """True if ONNX's checker has nothing to say, with shape inference too."""
+    try:
+        onnx.checker.check_model(model, full_check=True)
+    except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError):
+        return False
+    return True
 
 
 def optimized(model: ModelProto, **options: Any) -> Result:
-    """The model optimized without a comparison, with its invariants checked and its interface compared."""
-    result = optimize(model, verify="off", **options)
+    """The model optimized, without a comparison and without a warning; its invariants and its interface are checked."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        result = optimize(model, verify="off", **options)
     verify(result.model)
     assert interface(result.proto()) == interface(model), "inputs or outputs have other names or types"
     return result
@@ -56,14 +76,24 @@ def assert_right(reference: Reference, result: Result, what: str) -> None:
     assert report.status == "proven" or not reference.provable, f"{what}: {report.reason}"
 
 
+def assert_valid(model: ModelProto, result: Result) -> None:
+    """The result is as good to ONNX's checker as the original."""
+    if is_valid(model):
+        onnx.checker.check_model(result.proto(), full_check=True)
+
+
 def assert_at_rest(result: Result, **options: Any) -> None:
-    """A second run of the same passes applies nothing."""
+    """A second run of the same passes applies nothing, and changes nothing."""
     again = optimize(result.proto(), verify="off", **options)
     assert not [str(rewrite) for rewrite in again.journal.rewrites()], "a second run still finds something to do"
+    assert_same(again.proto(), result.proto())
 
 
-def assert_saved_whole(result: Result, folder: Path) -> None:
-    """What is written is what is in memory, and reading and writing it again changes nothing."""
+def assert_saved_whole(model: ModelProto, folder: Path) -> None:
+    """A file is optimized as what it was written from; the result is written as it is, and read again the same."""
+    result = optimized(model)
+    onnx.save(model, folder / "model.onnx")
+    assert_same(optimize(folder / "model.onnx", verify="off").proto(), result.proto())
     result.save(folder / "optimized.onnx")
     written = onnx.load(folder / "optimized.onnx")
     assert_same(written, result.proto())

@@ -4,7 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from .typed import BOOL, F16, F32, F64, FLOATS, I32, I64, INTEGERS, Shape, TypedGraph, Var, broadcast, is_fixed
+from .typed import (
+    BF16,
+    BOOL,
+    F16,
+    F32,
+    F64,
+    FLOATS,
+    I8,
+    I32,
+    I64,
+    INTEGERS,
+    U8,
+    Shape,
+    TypedGraph,
+    Var,
+    broadcast,
+    is_fixed,
+)
 
 _UNARY = ("Relu", "Neg", "Sigmoid", "Tanh", "Abs", "Identity", "Floor", "Erf", "LeakyRelu", "Softplus", "HardSigmoid",
           "Elu", "Ceil", "Sign", "Round", "Sqrt", "Exp", "Reciprocal", "Log", "HardSwish", "Softsign",
@@ -30,7 +47,7 @@ def unary(g: TypedGraph) -> None:
     if x is None:
         return
     op = g.choose(_UNARY if x.dtype == F32 else [op for op in _UNARY if op in _HALF])
-    if op == "HardSwish" and g.opset < 14:
+    if (op == "HardSwish" and g.opset < 14) or (op == "Round" and g.opset < 11):
         return
     if op == "IsNaN":
         g.op("IsNaN", [x], x.shape, BOOL)
@@ -92,7 +109,10 @@ def extremes(g: TypedGraph) -> None:
     if op == "Clip":
         limits = g.number(-2, 0), g.number(0, 6)
         bounds = [g.constant(np.array(n, x.dtype)) if g.number(0, 3) else None for n in limits]
-        if g.opset >= 12 or x.dtype == F32:
+        if g.opset < 11:
+            if x.dtype == F32:
+                g.op("Clip", [x], x.shape, min=float(limits[0]), max=float(limits[1]))
+        elif g.opset >= 12 or x.dtype == F32:
             g.op("Clip", [x, *bounds], x.shape)
     elif x.dtype != F32 and op not in ("Max", "Min"):
         return
@@ -116,6 +136,8 @@ def integers(g: TypedGraph) -> None:
     if x is None:
         return
     op = g.choose(["Add", "Mul", "Sub", "Div", "Mod", "Neg", "Abs"])
+    if op == "Mod" and g.opset < 10:
+        return
     if op in ("Neg", "Abs"):
         g.op(op, [x], x.shape)
     elif op in ("Div", "Mod"):
@@ -130,7 +152,7 @@ def compare(g: TypedGraph) -> None:
     """A comparison."""
     ops = ["Less", "Greater", "Equal", *(["GreaterOrEqual", "LessOrEqual"] if g.opset >= 12 else [])]
     x = g.pick(lambda v: v.dtype in (F32, I64, I32))
-    if x is not None:
+    if x is not None and g.opset >= 11:
         _combined(g, g.choose(ops), x, beside(g, x), BOOL)
 
 
@@ -165,12 +187,17 @@ def cast(g: TypedGraph) -> None:
     if x is None:
         return
     for _ in range(g.number(1, 2)):
-        target = g.choose([F32, F16, I64, I32, BOOL, F64])
-        if x.dtype in FLOATS and target in INTEGERS:
-            bounds = [g.constant(np.array(n, x.dtype), plain=True) for n in (-50, 50)]
-            if x.dtype != F32:
+        target = g.choose([F32, F16, I64, I32, BOOL, F64, *([BF16, U8, I8] if g.opset >= 13 else [])])
+        if x.dtype in FLOATS and target in INTEGERS | {U8, I8}:
+            if x.dtype != F32 or g.opset < 11 or x.wild:
                 return
+            least = 0 if target == U8 else -50
+            bounds = [g.constant(np.array(n, x.dtype), plain=True) for n in (least, 50)]
             x = g.op("Clip", [x, *bounds], x.shape)
+        if x.dtype == BF16 and target not in FLOATS:
+            return
+        if target == BF16 and x.dtype not in FLOATS:
+            return
         x = g.op("Cast", [x], x.shape, target, to=Var("", target, ()).type)
 
 

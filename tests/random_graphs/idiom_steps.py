@@ -88,11 +88,23 @@ def softmax(x: Writing) -> None:
         quotient.apply("Log")
 
 
-def layer_norm(x: Writing) -> None:
-    axes = x.g.choose([[-1], [x.var.rank - 1], [0], [-2, -1] if x.var.rank > 1 else [-1]])
+def _uneven(x: Writing) -> Writing | None:
+    """x with unlike numbers along its last axis: all but equal ones leave nothing but rounding about their mean."""
+    extent = x.var.shape[-1]
+    if not is_fixed(extent) or extent[0] < 2 or x.var.wild:
+        return None
+    slope = x.g.constant(np.linspace(-3, 3, extent[0], dtype=np.float32))
+    return Writing(x.g, x.g.op("Add", [x.var, slope], x.var.shape))
+
+
+def layer_norm(even: Writing) -> None:
+    x = _uneven(even)
+    if x is None:
+        return
+    axes = x.g.choose([[-1], [x.var.rank - 1], [-2, -1] if x.var.rank > 1 else [-1]])
     centred = x.apply("Sub", x.over("ReduceMean", axes))
     square = centred.apply("Pow", 2) if x.g.number(0, 1) else centred.apply("Mul", centred)
-    spread = square.over("ReduceMean", axes).apply("Add", 1e-5).apply("Sqrt")
+    spread = square.over("ReduceMean", axes).apply("Add", x.g.choose([1e-5, 1e-3])).apply("Sqrt")
     result = centred.apply("Div", spread)
     _scaled(result)
 
@@ -120,16 +132,96 @@ def lp_norm(x: Writing) -> None:
     apart.apply("Div", apart.over(x.g.choose(["ReduceL2", "ReduceL1"]), [-1]))
 
 
+def mish(x: Writing) -> None:
+    small = x.apply("Tanh")
+    soft = small.apply("Softplus") if x.g.number(0, 1) else small.apply("Exp").apply("Add", 1).apply("Log")
+    small.apply("Mul", soft.apply("Tanh"))
+
+
+def hard_sigmoid(x: Writing) -> None:
+    moved = x.apply("Add", 3)
+    clipped = Writing(x.g, x.g.op("Clip", [moved.var, x.number(0), x.number(6)], x.var.shape))
+    clipped.apply("Div", 6)
+
+
+def log_softmax(x: Writing) -> None:
+    """Of numbers from -1 to 1, whose quotients do not vanish."""
+    axis = x.g.choose([-1, x.var.rank - 1, 0])
+    small = x.apply("Tanh")
+    if x.g.number(0, 1):
+        Writing(x.g, x.g.op("Softmax", [small.var], small.var.shape, axis=axis)).apply("Log")
+    else:
+        small.apply("Sub", small.apply("Exp").over("ReduceSum", [axis]).apply("Log"))
+
+
+def reduction(x: Writing) -> None:
+    """A norm, or the logarithm of a sum, written out; away from where the square of a number vanishes."""
+    axis = x.g.choose([-1, 0])
+    match x.g.number(0, 3):
+        case 0:
+            x.apply("Mul", x).over("ReduceSum", [axis])
+        case 1:
+            x.apply("Tanh").apply("Exp").over("ReduceSum", [axis]).apply("Log")
+        case 2:
+            x.apply("Abs").over("ReduceSum", [axis])
+        case _:
+            apart = x.apply("Abs").apply("Add", 1)
+            apart.apply("Mul", apart).over("ReduceSum", [axis]).apply("Sqrt")
+
+
+def powers(x: Writing) -> None:
+    """Powers of powers, roots, reciprocals, of numbers away from zero."""
+    apart = x.apply("Tanh").apply("Abs").apply("Add", 1)
+    for _ in range(x.g.number(2, 3)):
+        match x.g.number(0, 4):
+            case 0:
+                apart = apart.apply("Pow", x.g.choose([2, 0.5, -1, 3, 1]))
+            case 1:
+                apart = apart.apply("Sqrt")
+            case 2:
+                apart = apart.apply("Reciprocal")
+            case 3:
+                apart = apart.apply("Mul", apart)
+            case _:
+                x.apply("Div", apart)
+
+
+def chain(x: Writing) -> None:
+    """Constant arithmetic one after the other."""
+    for _ in range(x.g.number(2, 4)):
+        op = x.g.choose(["Add", "Mul", "Sub", "Div", "Neg"])
+        x = x.apply(op) if op == "Neg" else x.apply(op, x.g.choose([2, 0, 1, -1, 0.5, 3]) or (0 if op != "Div" else 1))
+
+
+def activations(x: Writing) -> None:
+    """Bounds and rectifiers one after the other."""
+    for _ in range(x.g.number(2, 3)):
+        match x.g.number(0, 3):
+            case 0:
+                x = x.apply("Relu")
+            case 1:
+                x = x.apply(x.g.choose(["Max", "Min"]), x.g.choose([0, -1, 1, 6]))
+            case 2:
+                limits = x.g.choose([0, -1, 1]), x.g.choose([6, 1])
+                bounds = [x.number(n) if x.g.number(0, 3) else None for n in limits]
+                x = Writing(x.g, x.g.op("Clip", [x.var, *bounds], x.var.shape))
+            case _:
+                x = x.apply(x.g.choose(["Sigmoid", "Abs", "Neg", "Tanh"]))
+
+
 IDIOMS: tuple[Callable[[Writing], None], ...] = (
     gelu, tanh_gelu, swish, hard_swish, softplus, leaky_relu, softmax, layer_norm, rms_norm, lp_norm,
+    mish, hard_sigmoid, log_softmax, reduction, powers, chain, activations,
 )  # fmt: skip
 
 
-def idiom(g: TypedGraph) -> None:
-    """One of the operators written out."""
-    x = g.pick(lambda v: v.dtype == F32 and v.rank > 0 and 0 not in product(v.shape))
-    if x is not None and g.opset >= 12:
-        g.choose(IDIOMS)(Writing(g, x))
+def _step(write: Callable[[Writing], None]) -> Callable[[TypedGraph], None]:
+    def step(g: TypedGraph) -> None:
+        x = g.pick(lambda v: v.dtype == F32 and v.rank > 0 and 0 not in product(v.shape))
+        if x is not None and g.opset >= 12:
+            write(Writing(g, x))
+
+    return step
 
 
-STEPS = (idiom,)
+STEPS = tuple(_step(write) for write in IDIOMS)

@@ -13,7 +13,7 @@ def _layer_input(g: TypedGraph, low: int, high: int, axis: int, dtypes: tuple[np
 
     def fits(v: Var) -> bool:
         known = low <= v.rank <= high and is_fixed(v.shape[axis]) and v.shape[axis][0] > 0
-        return known and v.dtype in dtypes and 0 not in product(v.shape)
+        return known and v.dtype in dtypes and 0 not in product(v.shape) and not v.wild
 
     return g.pick(fits)
 
@@ -38,7 +38,7 @@ def matmul(g: TypedGraph) -> Var | None:
 
 def attention(g: TypedGraph) -> None:
     """A product of two values: of one with its own transpose."""
-    x = g.pick(lambda v: v.dtype == F32 and 2 <= v.rank <= 3)
+    x = g.pick(lambda v: v.dtype == F32 and 2 <= v.rank <= 3 and not v.wild)
     if x is not None:
         order = [*range(x.rank - 2), x.rank - 1, x.rank - 2]
         turned = g.op("Transpose", [x], tuple(x.shape[a] for a in order), perm=order)
@@ -54,7 +54,8 @@ def gemm(g: TypedGraph) -> None:
     columns, transposed = g.number(1, 4), g.number(0, 1)
     terms = x.shape[1][0]
     weight = _weight(g, x.dtype, *((columns, terms) if transposed else (terms, columns)))
-    bias = g.constant(g.array(x.dtype, g.choose([[columns], [1, columns], [], [1]]))) if g.number(0, 2) else None
+    extents = g.choose([[columns], [1, columns], [], [1]])
+    bias = g.constant(g.array(x.dtype, extents)) if g.number(0, 2) or g.opset < 11 else None
     factors = {"alpha": float(g.choose([1, 0.5])), "beta": float(g.choose([1, 2]))}
     g.op("Gemm", [x, weight, bias], (x.shape[0], fixed(columns)), transB=transposed, **factors)
 
@@ -116,7 +117,7 @@ def norm(g: TypedGraph) -> None:
     if x is None:
         return
     if kind in ("Softmax", "LogSoftmax", "LpNormalization"):
-        g.op(kind, [x], x.shape, axis=g.choose([-1, x.rank - 1, 0]))
+        g.op(kind, [x], x.shape, axis=g.choose([x.rank - 1, 0, *([-1] if g.opset >= 11 else [])]))
         return
     extent = x.shape[axis][0]
     scale, shift = (g.constant(g.array(F32, [extent])) for _ in range(2))
@@ -150,7 +151,7 @@ def pool(g: TypedGraph) -> None:
 
 def reduce(g: TypedGraph) -> None:
     """A reduction over some axes or all, also of integers."""
-    x = g.pick(lambda v: v.dtype in (F32, I64) and 0 not in product(v.shape))
+    x = g.pick(lambda v: v.dtype in (F32, I64) and 0 not in product(v.shape) and not v.wild)
     if x is None:
         return
     ops = ["ReduceSum", "ReduceMax", "ReduceMin", "ReduceProd"]
@@ -162,7 +163,7 @@ def reduce(g: TypedGraph) -> None:
     if g.chance(6) or not axes:
         g.op(op, [x], (ONE,) * x.rank if keep else (), keepdims=keep)
     else:
-        signed = [a - x.rank if g.chance(3) else a for a in axes]
+        signed = [a - x.rank if g.chance(3) and g.opset >= 11 else a for a in axes]
         g.with_axes(op, x, signed, shape, 13 if op == "ReduceSum" else 18, keepdims=keep)
 
 
@@ -178,7 +179,7 @@ def arg_max(g: TypedGraph) -> None:
 def dropout(g: TypedGraph) -> None:
     x = g.pick(lambda v: v.dtype == F32)
     if x is not None:
-        masked = [(F32, x.shape), (BOOL, x.shape)] if g.chance(4) else [(F32, x.shape)]
+        masked = [(F32, x.shape), (BOOL, x.shape)] if g.chance(4) and g.opset >= 10 else [(F32, x.shape)]
         if g.opset >= 12:
             ratio = g.constant(np.array(0.5, np.float32), plain=True) if g.number(0, 1) else None
             g.ops("Dropout", [x, ratio], masked)
@@ -187,8 +188,8 @@ def dropout(g: TypedGraph) -> None:
 
 
 def cumulative_sum(g: TypedGraph) -> None:
-    x = g.pick(lambda v: v.dtype in (F32, I64) and v.rank > 0)
-    if x is not None:
+    x = g.pick(lambda v: v.dtype in (F32, I64) and v.rank > 0 and not v.wild)
+    if x is not None and g.opset >= 11:
         g.op("CumSum", [x, g.ints(g.number(0, x.rank - 1))], x.shape)
 
 
@@ -200,6 +201,54 @@ def einsum(g: TypedGraph) -> None:
         weight = _weight(g, F32, x.shape[-1][0], columns)
         equation = f"{letters},{letters[-1]}z->{letters[:-1]}z"
         g.op("Einsum", [x, weight], (*x.shape[:-1], fixed(columns)), equation=equation)
+
+
+def stack(g: TypedGraph) -> None:
+    """Two or three layers with little between them, of which some weights may be zero."""
+    x = _layer_input(g, 2, 4, 1)
+    if x is None:
+        return
+    for _ in range(g.number(2, 3)):
+        width, channels = g.number(1, 5), x.shape[1][0]
+        extents = (width, channels, *[1] * (x.rank - 2)) if x.rank > 2 else (channels, width)
+        weight = g.array(F32, extents)
+        weight = np.where(g.array(BOOL, extents) | (np.arange(weight.size).reshape(extents) % 3 > 0), weight, 0)
+        bias = g.constant(g.array(F32, [width])) if g.number(0, 1) or g.opset < 11 else None
+        parameters = [g.constant(weight.astype(np.float32) / 2), bias]
+        x = g.op("Conv" if x.rank > 2 else "Gemm", [x, *parameters], (x.shape[0], fixed(width), *x.shape[2:]))
+        match g.number(0, 3):
+            case 1:
+                x = g.op("Relu", [x], x.shape)
+            case 2:
+                scale = g.constant(g.array(F32, [width, *[1] * (x.rank - 2)]))
+                x = g.op(g.choose(["Mul", "Add"]), [x, scale], x.shape)
+
+
+def added_layers(g: TypedGraph) -> None:
+    """The sum of two layers, of one input or of two."""
+    x = _layer_input(g, 2, 4, -1)
+    if x is None:
+        return
+    z = g.pick(lambda v: v.dtype == F32 and v.shape[:-1] == x.shape[:-1] and v.rank == x.rank and is_fixed(v.shape[-1])
+               and not v.wild)  # fmt: skip
+    width, parts = g.number(1, 4), []
+    for one in (x, z if z is not None and 0 not in product(z.shape) else x):
+        parts.append(g.op("MatMul", [one, _weight(g, F32, one.shape[-1][0], width)], (*one.shape[:-1], fixed(width))))
+        if g.number(0, 1):
+            parts[-1] = g.op("Add", [parts[-1], g.constant(g.array(F32, [width]))], parts[-1].shape)
+    g.op("Add", parts, parts[0].shape)
+
+
+def recurrent(g: TypedGraph) -> None:
+    """An LSTM or GRU of which not all outputs are read."""
+    x = _layer_input(g, 3, 3, -1)
+    if x is None or x.static is False:
+        return
+    op, hidden = g.choose(["GRU", "LSTM"]), g.number(1, 2)
+    gates = 3 if op == "GRU" else 4
+    weights = [_weight(g, F32, 1, gates * hidden, n) for n in (x.shape[-1][0], hidden)]
+    shapes: list[Shape] = [(x.shape[0], ONE, x.shape[1], fixed(hidden)), (ONE, x.shape[1], fixed(hidden))]
+    g.ops(op, [x, *weights], [(F32, s) for s in shapes[: g.number(1, 2)]], hidden_size=hidden)
 
 
 def siblings(g: TypedGraph) -> None:
@@ -231,5 +280,5 @@ def siblings(g: TypedGraph) -> None:
 
 STEPS = (
     matmul, matmul, gemm, convolution, convolution, transposed_convolution, batch_norm, norm, pool, reduce, reduce,
-    dropout, siblings, siblings, attention, einsum, arg_max, cumulative_sum,
+    dropout, siblings, siblings, stack, stack, added_layers, recurrent, attention, einsum, arg_max, cumulative_sum,
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 from hypothesis import strategies as st
@@ -15,7 +16,7 @@ Step = Callable[[TypedGraph], object]
 _MOST_STEPS, _MOST_INSIDE = 14, 4
 _SHAPES = ((2, 4, 3), ("N", 4), (2, 4, 4, 4), ("N", 3, 4), (4,), (), ("N", "M"), (1, 4, 6, 5), (1, 6), ("N", 2, "M"),
            ("N", 4, 6, 6), (3, 1, 4), (0, 3))  # fmt: skip
-_TYPES = (F32, F32, F32, F32, I64, F16, BOOL, F64, I32)
+_TYPES = (F32, F32, F32, F32, F32, I64, F16, BOOL, F64, I32)
 
 
 def branch(g: TypedGraph) -> None:
@@ -73,12 +74,14 @@ def call(g: TypedGraph) -> None:
     with g.body(given, closed=True) as nodes:
         fill(g, _MOST_INSIDE)
         result = g.op("Identity", [g.values[-1]], g.values[-1].shape)
+        wild = any(v.wild for v in g.values)
     name = g.name("Function")
     imports = [helper.make_opsetid("", g.opset), helper.make_opsetid("test.local", 1)]
     function = helper.make_function("test.local", name, [v.name for v in given], [result.name], nodes, imports)
     g.functions.append(function)
     for _ in range(g.number(1, 2)):
-        g.op(name, arguments, result.shape, result.dtype, domain="test.local")
+        returned = g.op(name, arguments, result.shape, result.dtype, domain="test.local")
+        g.values[-1] = replace(returned, wild=wild)
 
 
 def again(g: TypedGraph) -> None:
@@ -90,7 +93,7 @@ def again(g: TypedGraph) -> None:
         node = type(made[0])()
         node.CopyFrom(g.choose(made[::-1]))
         old = known[node.output[0]]
-        fresh = Var(g.name(), old.dtype, old.shape)
+        fresh = replace(old, name=g.name())
         node.output[0], node.name = fresh.name, f"again_{g.names}"
         g.nodes.append(node)
         g.values.append(fresh)
@@ -102,6 +105,18 @@ FLAT: tuple[Step, ...] = (
 NESTING: tuple[Step, ...] = (branch, loop, call)
 
 
+JOINING: tuple[Step, ...] = (
+    movement_steps.concat, movement_steps.split, movement_steps.slice_, movement_steps.gather, layer_steps.siblings,
+    elementwise_steps.unary, elementwise_steps.arithmetic, movement_steps.concat, movement_steps.slice_,
+    movement_steps.transpose, movement_steps.reshape, movement_steps.unsqueeze, elementwise_steps.cast,
+)  # fmt: skip
+
+
+def _kinds(g: TypedGraph) -> tuple[Step, ...]:
+    """All kinds of steps, or so few that each meets itself and the others often."""
+    return FLAT if g.number(0, 2) == 0 else tuple(g.choose(FLAT) for _ in range(g.number(2, 7)))
+
+
 @st.composite
 def _step(draw: Callable, g: TypedGraph, last: bool) -> bool:
     """One step; False if it is time to stop. A draw of its own, so that a shrinking graph can lose it whole."""
@@ -110,7 +125,7 @@ def _step(draw: Callable, g: TypedGraph, last: bool) -> bool:
     if number == 0 and not last:
         return False
     nested = number > 44 and g.depth < 2
-    g.choose(NESTING if nested else FLAT)(g)
+    g.choose(NESTING if nested else g.kinds)(g)
     return True
 
 
@@ -132,9 +147,21 @@ def _extents(shape: Sequence[int | str]) -> tuple[Extent, ...]:
 def mixed_graphs(draw: Callable, steps: int = _MOST_STEPS) -> ModelProto:
     """A model of one to three inputs."""
     g = TypedGraph(draw)
-    g.opset = g.choose(OPSETS)
+    g.opset, g.kinds = g.choose(OPSETS), _kinds(g)
+    return _model(g, steps)
+
+
+@st.composite
+def joined_graphs(draw: Callable, steps: int = 8) -> ModelProto:
+    """A model in which values part and come together: Concat, Split, Slice and Gather along all axes."""
+    g = TypedGraph(draw)
+    g.opset, g.kinds = g.choose(OPSETS), JOINING
+    return _model(g, steps)
+
+
+def _model(g: TypedGraph, steps: int) -> ModelProto:
     for index in range(g.number(1, 3)):
-        g.add_input(f"x{index}", g.choose(_TYPES) if index else F32, _extents(g.choose(_SHAPES)))
+        g.add_input(f"x{index}", g.choose(_TYPES), _extents(g.choose(_SHAPES)))
     if g.chance(4):
         g.add_input("decides", BOOL, ())
     fill(g, steps)

@@ -14,7 +14,7 @@ def _with(shape: Shape, axis: int, extent: Extent) -> Shape:
 
 
 def _signed(g: TypedGraph, axis: int, rank: int) -> int:
-    return axis - rank if g.chance(3) else axis
+    return axis - rank if g.chance(3) and g.opset >= 11 else axis
 
 
 def transpose(g: TypedGraph) -> None:
@@ -63,6 +63,9 @@ def reshape(g: TypedGraph) -> None:
         same = axis < x.rank and x.shape[axis] == extent
         if same and (target[axis] == -1 or g.chance(4)):
             target[axis] = 0
+    copied = [axis < x.rank and x.shape[axis] == extent for axis, extent in enumerate(shape)]
+    if any(number == 0 and not same for number, same in zip(target, copied)):
+        return
     if target.count(-1) > 1 or (-1 in target and 0 in product(shape)):
         return
     if -1 not in target and g.chance(4) and 0 not in target:
@@ -117,7 +120,11 @@ def slice_(g: TypedGraph) -> None:
         shape = _with(shape, axis, _kept(shape[axis], start, None if step < 0 else end, step))  # type: ignore[arg-type]
     if 0 in product(shape) and not g.chance(6):
         return
-    g.op("Slice", [x, *(g.ints(column) for column in zip(*bounds))], shape)
+    if g.opset >= 10:
+        g.op("Slice", [x, *(g.ints(column) for column in zip(*bounds))], shape)
+    elif all(step == 1 for *_, step in bounds):
+        starts, ends, given, _ = zip(*bounds)
+        g.op("Slice", [x], shape, starts=starts, ends=ends, axes=given)
 
 
 def gather(g: TypedGraph) -> None:
@@ -180,7 +187,7 @@ def split(g: TypedGraph) -> list[Var]:
 def pad(g: TypedGraph) -> None:
     """Pads of one or two axes, mostly with zeros."""
     x = g.pick(lambda v: v.dtype == F32 and v.rank > 0)
-    if x is None:
+    if x is None or g.opset < 11:
         return
     mode = g.choose(["constant", "constant", "edge", "reflect"])
     amounts = np.zeros((2, x.rank), np.int64)
@@ -227,7 +234,8 @@ def depth_and_space(g: TypedGraph) -> None:
     n, c, h, w = x.shape
     if is_fixed(c) and c[0] % 4 == 0:
         shape = (n, fixed(c[0] // 4), tuple(2 * i for i in h), tuple(2 * i for i in w))
-        g.op("DepthToSpace", [x], shape, blocksize=2, mode=g.choose(["DCR", "CRD"]))
+        mode = {"mode": g.choose(["DCR", "CRD"])} if g.opset >= 11 else {}
+        g.op("DepthToSpace", [x], shape, blocksize=2, **mode)
     elif all(i % 2 == 0 for i in (*h, *w)):
         g.op("SpaceToDepth", [x], (n, tuple(4 * i for i in c), tuple(i // 2 for i in h), tuple(i // 2 for i in w)),
              blocksize=2)  # fmt: skip
@@ -238,6 +246,8 @@ def _extent_of(g: TypedGraph, x: Var, axis: int, scalar: bool) -> Var:
     shape = g.op("Shape", [x], (fixed(x.rank),), I64)
     if scalar or g.number(0, 1) == 0:
         return g.op("Gather", [shape, g.ints(axis if scalar else [axis])], () if scalar else (ONE,), axis=0)
+    if g.opset < 10:
+        return g.op("Slice", [shape], (ONE,), starts=[axis], ends=[axis + 1], axes=[0])
     return g.op("Slice", [shape, g.ints([axis]), g.ints([axis + 1]), g.ints([0])], (ONE,))
 
 
@@ -279,6 +289,8 @@ def made_to_measure(g: TypedGraph) -> None:
     axis = g.number(0, x.rank - 1)
     extent = x.shape[axis]
     match g.number(0, 4):
+        case 1 | 2 if g.opset < 11:
+            return
         case 0:
             shape = g.op("Shape", [x], (fixed(x.rank),), I64)
             fill = g.pick(lambda v: v.rank == 0) or g.constant(np.array(1, np.float32))

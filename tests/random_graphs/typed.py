@@ -10,9 +10,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import ml_dtypes
 import numpy as np
 from hypothesis import strategies as st
-from onnx import FunctionProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
+from onnx import FunctionProto, GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, helper, numpy_helper
 
 T = TypeVar("T")
 Extent = tuple[int, ...]  # its size for each of the choices of sizes
@@ -20,10 +21,13 @@ Shape = tuple[Extent, ...]
 
 CHOICES = 3
 SYMBOLS: dict[str, Extent] = {"N": (3, 5, 1), "M": (4, 7, 1)}
-OPSETS = (17, 18, 13, 11, 20, 21, 23)
+OPSETS = (17, 18, 13, 11, 20, 21, 23, 9, 24, 25, 26)
 F16, F32, F64 = (np.dtype(t) for t in (np.float16, np.float32, np.float64))
 I32, I64, BOOL = (np.dtype(t) for t in (np.int32, np.int64, np.bool_))
+BF16, U8, I8 = (np.dtype(t) for t in (ml_dtypes.bfloat16, np.uint8, np.int8))
 FLOATS, INTEGERS = frozenset({F16, F32, F64}), frozenset({I32, I64})
+WHOLE = INTEGERS | {U8, I8}
+_WILD = frozenset({"Div", "Exp", "Log", "Pow", "Reciprocal", "ReduceProd", "Sqrt", "Mod"})
 LARGEST = 3000  # elements of one value
 
 
@@ -51,11 +55,12 @@ def broadcast(*shapes: Shape) -> Shape | None:
 
 @dataclass(frozen=True)
 class Var:
-    """A value of the graph."""
+    """A value of the graph. wild: it may be infinite for finite inputs, so that sums of it depend on their order."""
 
     name: str
     dtype: np.dtype
     shape: Shape
+    wild: bool = False
 
     @property
     def rank(self) -> int:
@@ -88,6 +93,7 @@ class TypedGraph:
     overridable: list[ValueInfoProto] = field(default_factory=list)
     functions: list[FunctionProto] = field(default_factory=list)
     depth: int = 0
+    kinds: tuple[Any, ...] = ()
     in_function: bool = False
     names: int = 0
 
@@ -117,14 +123,15 @@ class TypedGraph:
         count = int(np.prod(extents))
         if dtype == BOOL:
             return np.array([self.choose([True, False])] * count, bool).reshape(extents)
+        positive = positive or dtype == U8
         telling = [1, 0.5, 2, 3] if positive else [1, 0, -1, 2, 0.5, -0.5, 3]
         if self.number(0, 2) == 0:
             number = self.choose(telling)
-            return np.full(extents, int(number) or positive if dtype in INTEGERS else number, dtype)
+            return np.full(extents, int(number) or positive if dtype in WHOLE else number, dtype)
         seeded = np.random.default_rng(self.number(0, 7)).standard_normal(count)
         drawn = np.where(np.abs(seeded) < 0.15, 0.5, seeded)
         drawn = np.abs(drawn) if positive else drawn
-        drawn = np.rint(drawn * 3) + (positive * 1) if dtype in INTEGERS else drawn
+        drawn = np.rint(drawn * 3) + (positive * 1) if dtype in WHOLE else drawn
         return drawn.astype(dtype).reshape(extents)
 
     # what is made
@@ -160,7 +167,8 @@ class TypedGraph:
         **attributes: Any,
     ) -> list[Var]:  # fmt: skip
         """A node with several outputs."""
-        made = [Var(self.name(), dtype, tuple(shape)) for dtype, shape in results]
+        wild = op in _WILD or any(v.wild for v in inputs if v is not None) or any(self.made_inside(attributes))
+        made = [Var(self.name(), dtype, tuple(shape), wild) for dtype, shape in results]
         names = [v.name if v is not None else "" for v in inputs]
         while names and not names[-1]:
             names.pop()
@@ -169,6 +177,14 @@ class TypedGraph:
         self.nodes.append(node)
         self.values += made
         return made
+
+    def made_inside(self, attributes: dict[str, Any]) -> Iterator[bool]:
+        """Whether anything in the bodies may be infinite."""
+        for one in attributes.values():
+            if isinstance(one, GraphProto):
+                yield any(n.op_type in _WILD or n.domain for n in one.node)
+                for inner in one.node:
+                    yield from self.made_inside({a.name: a.g for a in inner.attribute if a.HasField("g")})
 
     def op(
         self, op: str, inputs: Sequence[Var | None], shape: Shape, dtype: np.dtype | None = None, **more: Any
@@ -225,7 +241,8 @@ class TypedGraph:
         imports = [helper.make_opsetid("", self.opset)]
         if self.functions:
             imports.append(helper.make_opsetid("test.local", 1))
-        return helper.make_model(graph, opset_imports=imports, ir_version=10, functions=self.functions)
+        version = 11 if self.opset > 22 else 10
+        return helper.make_model(graph, opset_imports=imports, ir_version=version, functions=self.functions)
 
 
 def _names_read(nodes: Sequence[NodeProto]) -> set[str]:
