@@ -7,6 +7,7 @@ from typing import ClassVar
 
 from ..compiler.graph import Node
 from ..compiler.graph_pass import Context, Pass
+from ..compiler.order import sort_nodes
 from ..compiler.refusal import Refusal
 from ..compiler.targets import target_named
 from .layout.choice import choose
@@ -49,6 +50,7 @@ class TurnColumnsIntoRows(Pass):
 
     def _turn(self, context: Context, node: Node) -> None:
         """Turn the region of one convolution, if that is legal and pays."""
+        sort_nodes(node.graph)  # members are built in order, and an earlier turn may have disturbed it
         rewriter = self.rewriter(context, node, [node])
         try:
             if not target_named(context.target).measured:

@@ -14,6 +14,7 @@ from ...compiler.attributes import Attribute
 from ...compiler.graph import Graph, Node, Value
 from ...compiler.inference import content_of
 from ...compiler.inference.movement import slice_ranges
+from ...compiler.order import sort_nodes
 from ...compiler.rewriter import Rewriter
 from ...compiler.segments import Region, region_of
 from .linear_layers import SHARED_LIMIT, joins_along, rounded, weight_index
@@ -38,6 +39,7 @@ _REGION = "region of channels"
 
 def region_at(value: Value, axis: int, notes: dict[object, object]) -> Region | None:
     """The region of an axis of a value, explored once for all of its members; `notes` as in `Changes.notes`."""
+    sort_nodes(value.graph)  # regions are edited in order, and an earlier edit may have disturbed it
     if (_REGION, value, axis) not in notes:
         region = region_of(value, axis)
         notes[_REGION, value, axis] = region
