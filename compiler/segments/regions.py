@@ -37,12 +37,16 @@ class Region:
         return sorted({*self.makers, *self.through, *readers}, key=lambda node: node.order)
 
 
-def region_of(value: Value, axis: int) -> Region | None:
-    """The region of an axis of a value; None if the extent is not a known number, or the region is confused or huge."""
+def region_of(value: Value, axis: int, members: dict[Value, int] | None = None) -> Region | None:
+    """The region of an axis of a value; None if the extent is not a known number, or the region is confused or huge.
+
+    members: gets every value that was found to belong to it, with its axis, also if the outcome is None.
+    """
     extent = None if value.shape is None or axis >= len(value.shape) else value.shape[axis]
     if not isinstance(extent, int) or extent < 2 or value.constant is not None:
         return None
-    region = Region(extent, {value: axis})
+    region = Region(extent, {} if members is None else members)
+    region.axes[value] = axis
     pending = [value]
     while pending:
         one = pending.pop()

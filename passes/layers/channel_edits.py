@@ -41,9 +41,10 @@ def region_at(value: Value, axis: int, notes: dict[object, object]) -> Region | 
     """The region of an axis of a value, explored once for all of its members; `notes` as in `Changes.notes`."""
     sort_nodes(value.graph)  # regions are edited in order, and an earlier edit may have disturbed it
     if (_REGION, value, axis) not in notes:
-        region = region_of(value, axis)
+        members: dict[Value, int] = {}
+        region = region_of(value, axis, members)
         notes[_REGION, value, axis] = region
-        for member, own in region.axes.items() if region is not None else ():
+        for member, own in members.items():
             notes[_REGION, member, own] = region
     found = notes[_REGION, value, axis]
     assert found is None or isinstance(found, Region)

@@ -36,9 +36,15 @@ def axis_of_dead(rectifier: Node) -> int | None:
     by_row = layer.op == "Conv" or (layer.op == "Gemm" and bool(layer.int_attr("transB", 0)))
     rows = np.moveaxis(weight.constant.numpy(), 0 if by_row else -1, 0)
     rows = rows.reshape(len(rows), -1)
-    if high > _TAME and not (rows[:, :_SAMPLE] <= 0).all(axis=1).any():
+    if high > _TAME and not _some_row_adds_nothing(rows):
         return None
     return 1 if layer.op == "Conv" else rank - 1
+
+
+def _some_row_adds_nothing(rows: np.ndarray) -> bool:
+    """Whether the weights of some output are all at most zero."""
+    likely = rows[(rows[:, :_SAMPLE] <= 0).all(axis=1)]
+    return bool((likely <= 0).all(axis=1).any())
 
 
 def _layer_in_front(rectifier: Node) -> Node | None:
