@@ -8,6 +8,7 @@ import inspect
 import json
 import re
 import typing
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
@@ -131,15 +132,15 @@ class Context:
 
 
 @dataclass(frozen=True)
-class Pass:
+class Pass(ABC):
     """A transformation of a whole model. Subclasses are frozen dataclasses; their fields are the options."""
 
     name: ClassVar[str]
     effect: ClassVar[Effect] = Effect.EXACT
 
+    @abstractmethod
     def run(self, context: Context, since: int) -> None:
         """Transform `context.model`; `since`: how much of `context.changes.touched` earlier runs have seen."""
-        raise NotImplementedError
 
     def rewriter(self, context: Context, anchor: Node, matched: Iterable[Node]) -> Rewriter:
         """A plan for one rewrite of this pass."""
@@ -179,9 +180,9 @@ class RewritePass(Pass):
 
     patterns: ClassVar[tuple[RootPattern, ...]]
 
+    @abstractmethod
     def rewrite(self, match: Match, rewriter: Rewriter) -> None:
         """Plan the rewrite of one match: check legality and cost, call `rewriter.refuse` or plan edits."""
-        raise NotImplementedError
 
     def run(self, context: Context, since: int) -> None:
         roots = frozenset().union(*(p.ops for p in self.patterns))

@@ -9,6 +9,7 @@ the caller may override) is a near miss: it is reported with the reason instead 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -75,7 +76,7 @@ NO_PRODUCER = ""
 CONSTANTS = frozenset({NO_PRODUCER, "Constant"})
 
 
-class ValuePattern:
+class ValuePattern(ABC):
     """Matches one value; `match` binds names in the Match and returns whether it fits.
 
     producers: what must have produced the value for it to fit at all, an op or NO_PRODUCER; None if anything may have.
@@ -84,8 +85,9 @@ class ValuePattern:
     depth = 0
     producers: frozenset[str] | None = None
 
+    @abstractmethod
     def match(self, value: Value | None, found: Match) -> bool:
-        raise NotImplementedError
+        """Whether the value fits; what has a name is bound in `found`."""
 
 
 class RootPattern(ValuePattern):
@@ -93,9 +95,9 @@ class RootPattern(ValuePattern):
 
     ops: frozenset[str]
 
+    @abstractmethod
     def match_root(self, node: Node) -> Match | None:
         """Match with `node` as the root; None if the pattern does not fit at all."""
-        raise NotImplementedError
 
 
 class Any_(ValuePattern):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 from .attributes import Attribute, AttributeReference
 from .refusal import Refusal
 
@@ -12,8 +14,9 @@ class TypedAttributes:
     __slots__ = ()
 
     @property
+    @abstractmethod  # for the type checker alone: a metaclass would make every isinstance(x, Node) slower
     def attributes(self) -> dict[str, Attribute]:
-        raise NotImplementedError
+        """All attributes by name."""
 
     def attr(self, name: str, default: Attribute = None) -> Attribute:
         """The attribute, or `default`. Refuses when it is a parameter that the caller of a function binds."""

@@ -14,6 +14,7 @@ import functools
 import hashlib
 import importlib.metadata
 import importlib.util
+import inspect
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -78,6 +79,8 @@ def _problem(kind: Any) -> str:
         return f"the pass {kind.__name__} has no name"
     if not dataclasses.is_dataclass(kind) or "__dataclass_params__" not in vars(kind):
         return f"the pass {kind.__name__} is no dataclass"
+    if inspect.isabstract(kind):
+        return f"the pass {kind.__name__} does not define {', '.join(sorted(kind.__abstractmethods__))}"
     without = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
     return f"the options {without} of pass {kind.__name__} have no default" if without else ""
 

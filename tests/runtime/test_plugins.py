@@ -146,6 +146,7 @@ def test_an_installed_package_that_is_broken_is_named(
         (HARMLESS.replace("count-nodes", "Count Nodes"), "is not a pass name"),
         (HARMLESS.replace("    @dataclass(frozen=True)\n", ""), "is no dataclass"),
         (HARMLESS.replace("loud: bool = False", "loud: bool"), "have no default"),
+        (HARMLESS.replace("def run(", "def walk("), "does not define run"),
     ],
 )
 def test_a_file_that_is_no_plugin_is_refused(tmp_path: Path, model: Path, text: str, complaint: str) -> None:
